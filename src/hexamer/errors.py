@@ -1,0 +1,52 @@
+"""Everything that a user can get wrong, as one tree.
+
+    HexamerError                     one line: what, where, what would work
+    ├── InputError                   a file or a value that the user gave
+    │   ├── GenomeError              FASTA: unreadable, unknown contig, interval off the end
+    │   ├── IntervalError            BED line or region string
+    │   ├── VariantError             VCF, BCF
+    │   ├── SequenceError            a sequence that the model cannot read
+    │   └── SettingsError            recipe key, option value
+    ├── CheckpointError              a model folder that is incomplete or not what it says
+    └── OutputError                  a place that cannot be written
+
+The command line prints the message of a `HexamerError` on one line and exits with 2; anything else is a
+fault of the package and exits with 1. Not here: reason codes of single variants, which are results
+(`hexamer.effects.REASONS`).
+"""
+
+
+class HexamerError(Exception):
+    """A mistake that the user can mend; the message says what, where, and what would work."""
+
+
+class InputError(HexamerError):
+    """A file or value given by the user cannot be used."""
+
+
+class GenomeError(InputError):
+    """A FASTA file is unreadable, or a contig or interval is not in it."""
+
+
+class IntervalError(InputError):
+    """A BED line or a region string cannot be read."""
+
+
+class VariantError(InputError):
+    """A variant file cannot be read."""
+
+
+class SequenceError(InputError):
+    """A sequence cannot be read by the model."""
+
+
+class SettingsError(InputError):
+    """A recipe or an option has a key or a value that does not exist."""
+
+
+class CheckpointError(HexamerError):
+    """A model folder is incomplete, or its tensors do not fit its config."""
+
+
+class OutputError(HexamerError):
+    """An output cannot be written where it was asked for."""
