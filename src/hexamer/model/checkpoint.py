@@ -1,0 +1,273 @@
+"""Models as folders in the hub's layout, in and out.
+
+A folder holds `config.json`, `vocab.txt` and `model.safetensors` (or shards with `model.safetensors.index.json`), and
+may hold a model card, `README.md`. No pickle is ever read: a folder with `pytorch_model.bin` alone is an error
+that says how to convert it. Not here: names of tensors (`published`).
+"""
+
+import json
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hexamer.device import pick_device
+from hexamer.errors import CheckpointError, OutputError, SettingsError
+from hexamer.model.config import ModelConfig
+from hexamer.model.published import config_from_published, config_to_published, match_tensors, published_names
+from hexamer.model.transformer import NucleotideTransformer
+from hexamer.tokens.tokenizer import Tokenizer
+
+PACKAGED = Path(__file__).parent / "weights"
+_INDEX = "model.safetensors.index.json"
+_HUB_FILES = ["config.json", "vocab.txt", "*.safetensors", _INDEX]
+_DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
+
+
+def load_model(
+    name: str | Path = "hexamer-tiny",
+    *,
+    device: str = "auto",
+    precision: str = "exact",
+    norm_eps: float | None = None,
+    revision: str | None = None,
+) -> NucleotideTransformer:
+    """Load an encoder with its tokenizer, in eval mode and frozen.
+
+    Parameters
+    ----------
+    name : str or Path
+        "hexamer-tiny" (inside the package, works offline), a folder in the hub's layout, or a hub id such as
+        "InstaDeepAI/nucleotide-transformer-v2-50m-multi-species".
+    device : str
+        "auto", "cpu", "cuda" or "cuda:0".
+    precision : {"exact"}
+        float32 throughout, whatever type the weights are stored in.
+    norm_eps : float, optional
+        LayerNorm epsilon in place of the config's: 1e-5 gives the numbers of the JAX original.
+    revision : str, optional
+        Commit or tag of a hub id.
+
+    Returns
+    -------
+    NucleotideTransformer
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is incomplete, a tensor is missing, unknown or of another shape, or the hub id cannot be had.
+    SettingsError
+        If the device or precision is unknown.
+
+    Examples
+    --------
+    >>> model = load_model("hexamer-tiny")
+    >>> model.config.layout, model.training
+    ('v2', False)
+    """
+    if precision != "exact":
+        raise SettingsError(f"precision {precision!r} is unknown; 'exact' (float32) would work")
+    target = pick_device(device)
+    folder = _find_folder(name, revision)
+    config = read_config(folder, norm_eps)
+    _check_vocabulary(folder, config)
+    with torch.device("meta"):
+        model = NucleotideTransformer(config)
+    model.to_empty(device=target)
+    _fill(model, folder)
+    return model.eval().requires_grad_(False)
+
+
+def save_model(
+    model: NucleotideTransformer, folder: str | Path, *, dtype: torch.dtype = torch.float32, card: str = ""
+) -> Path:
+    """Write an encoder as a folder in the hub's layout.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    folder : str or Path
+        Created; an existing model folder is replaced as a whole, or not at all.
+    dtype : torch.dtype
+        Type of the stored weights: float32, float16 or bfloat16.
+    card : str
+        Text of the model card, `README.md`.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, or holds something that is no model.
+    """
+    folder = Path(folder)
+    if dtype not in _DTYPES:
+        raise SettingsError(f"dtype {dtype} of a saved model: float32, float16 or bfloat16 would work")
+    state = model.state_dict()
+    names = published_names(model.config, state)
+    tensors = {names[k]: v.detach().to("cpu", dtype).contiguous() for k, v in state.items()}
+    if model.config.layout == "v1":
+        # Published v1 files hold a contact head that nothing uses; without one transformers draws its own and warns.
+        tensors["esm.contact_head.regression.weight"] = torch.zeros(1, model.config.layers * model.config.heads)
+        tensors["esm.contact_head.regression.bias"] = torch.zeros(1)
+    settings = json.dumps(config_to_published(model.config, _DTYPES[dtype]), indent=2) + "\n"
+    with write_folder(folder) as new:
+        (new / "config.json").write_text(settings)
+        # Published vocabularies have no line end behind the last token.
+        (new / "vocab.txt").write_text("\n".join(model.tokenizer.vocabulary))
+        save_file(tensors, new / "model.safetensors", metadata={"format": "pt"})
+        if card:
+            (new / "README.md").write_text(card)
+    return folder
+
+
+class write_folder:  # noqa: N801
+    """Context in which a folder is written whole or not at all; replaces a model folder of that name.
+
+    Parameters
+    ----------
+    folder : Path
+        The final name. The context yields a temporary folder beside it.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, or holds something that is no model.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> Path:
+        """Make the temporary folder."""
+        if self.folder.exists() and not (self.folder / "config.json").exists() and any(self.folder.iterdir()):
+            raise OutputError(f"{self.folder}: holds other files than a model; an empty or new folder would work")
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self.new = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be written ({error.strerror})") from error
+        self.new.chmod(0o755)
+        return self.new
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Give the folder its final name, or drop it."""
+        if kind is None:
+            old = self.new.with_name(self.new.name + ".old")
+            if self.folder.exists():
+                self.folder.rename(old)
+            self.new.rename(self.folder)
+            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(self.new, ignore_errors=True)
+
+
+def read_config(folder: Path, norm_eps: float | None = None) -> ModelConfig:
+    """Read the config of a model folder.
+
+    Parameters
+    ----------
+    folder : Path
+    norm_eps : float, optional
+        In place of the file's.
+
+    Returns
+    -------
+    ModelConfig
+
+    Raises
+    ------
+    CheckpointError
+        If `config.json` is missing or unreadable.
+    """
+    settings = _read_json(folder / "config.json")
+    if norm_eps is not None:
+        settings["layer_norm_eps"] = norm_eps
+    return config_from_published(settings, str(folder / "config.json"))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: missing; a model folder holds config.json and model.safetensors") from error
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path}: not a JSON object")
+    return found
+
+
+def _find_folder(name: str | Path, revision: str | None) -> Path:
+    """Folder of a packaged name, a path, or a hub id (downloaded once)."""
+    if isinstance(name, str) and (PACKAGED / name / "config.json").exists():
+        return PACKAGED / name
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    packaged = ", ".join(sorted(p.parent.name for p in PACKAGED.glob("*/config.json")))
+    advice = f"{packaged}, a folder with config.json, or a hub id (owner/name) would work"
+    if isinstance(name, Path) or str(name).count("/") != 1 or str(name).startswith((".", "/", "~")):
+        raise CheckpointError(f"model {str(name)!r} was not found; {advice}")
+    from huggingface_hub import snapshot_download  # slow import, and needed for hub ids only
+
+    try:
+        return Path(snapshot_download(str(name), revision=revision, allow_patterns=_HUB_FILES))
+    except Exception as error:
+        reason = type(error).__name__
+        raise CheckpointError(f"model {name!r} is no folder and could not be had from the hub ({reason}); {advice}") from error
+
+
+def _check_vocabulary(folder: Path, config: ModelConfig) -> None:
+    path = folder / "vocab.txt"
+    if not path.exists():
+        return
+    found = Tokenizer.from_vocabulary(path.read_text().split())
+    if (found.layout, found.k) != (config.layout, config.k):
+        raise CheckpointError(
+            f"{path}: a {found.layout} vocabulary of {found.k}-mers, but config.json says {config.layout} "
+            f"and {config.k}-mers"
+        )
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    if (folder / _INDEX).exists():
+        shards = set(_read_json(folder / _INDEX).get("weight_map", {}).values())
+        return [folder / shard for shard in sorted(shards)]
+    if (folder / "model.safetensors").exists():
+        return [folder / "model.safetensors"]
+    if list(folder.glob("*.bin")) or list(folder.glob("*.joblib")):
+        raise CheckpointError(
+            f"{folder}: holds pickled weights only, which are never loaded; "
+            "convert them to model.safetensors (the hub offers this for every model) "
+        )
+    raise CheckpointError(f"{folder}: no model.safetensors, nor shards with {_INDEX}")
+
+
+def _fill(model: NucleotideTransformer, folder: Path) -> None:
+    """Copy each tensor of the files into its parameter, one at a time."""
+    parameters: dict[str, Tensor] = model.state_dict()
+    with ExitStack() as stack:
+        where: dict[str, Any] = {}
+        for path in _weight_files(folder):
+            try:
+                file = stack.enter_context(safe_open(path, framework="pt"))
+            except (SafetensorError, OSError) as error:
+                raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
+            where |= dict.fromkeys(file.keys(), file)
+        names = match_tensors(model.config, parameters, where, str(folder))
+        for name, parameter in parameters.items():
+            tensor = where[names[name]].get_tensor(names[name])
+            if tensor.shape != parameter.shape:
+                raise CheckpointError(
+                    f"{folder}: {names[name]} has shape {list(tensor.shape)}, config.json wants {list(parameter.shape)}"
+                )
+            parameter.copy_(tensor)

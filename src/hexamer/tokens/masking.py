@@ -1,0 +1,87 @@
+"""Masked-language-model corruption: what is hidden from the model, and what it must find.
+
+As published: 15 % of the tokens are selected; of these 80 % become `<mask>`, 10 % another random token, 10 % stay. A
+random token is never a special one and never the original; special tokens and N are never selected (a run of N is
+a gap of the assembly, nothing to be learnt). Source: Dalla-Torre et al. (2025), Methods, pre-training.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hexamer.errors import SettingsError
+from hexamer.tokens.tokenizer import MASK_ID, Ids, Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masking:
+    """Shares of the corruption, each from 0 to 1."""
+
+    rate: float = 0.15
+    """Tokens that are selected, as a share of those that can be."""
+    mask: float = 0.8
+    """Selected tokens that become `<mask>`."""
+    random: float = 0.1
+    """Selected tokens that become another random token; the rest stays as it is."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.rate <= 1 and 0 <= self.mask and 0 <= self.random and self.mask + self.random <= 1 + 1e-9):
+            raise SettingsError(
+                f"masking rate {self.rate}, mask {self.mask}, random {self.random}: "
+                "a rate in (0, 1] and shares that add up to at most 1 would work"
+            )
+
+
+def mask_tokens(
+    tokenizer: Tokenizer, ids: Ids, rng: np.random.Generator, *, masking: Masking | None = None
+) -> tuple[Ids, npt.NDArray[np.bool_]]:
+    """Corrupt a batch of windows.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    ids : int32 array [B, L]
+        Windows; left as they are.
+    rng : numpy.random.Generator
+        The only source of chance.
+    masking : Masking, optional
+        Shares; the published ones by default.
+
+    Returns
+    -------
+    corrupted : int32 array [B, L]
+        What the model reads.
+    selected : bool array [B, L]
+        Where it is asked for the original token. Every window has round(rate * eligible) of them, at least one where
+        one is eligible.
+
+    Examples
+    --------
+    >>> tokenizer = Tokenizer()
+    >>> ids = np.stack(tokenizer.encode(["ACGTAC" * 20, "TTTGGC" * 20]))
+    >>> corrupted, selected = mask_tokens(tokenizer, ids, np.random.default_rng(0))
+    >>> selected.sum(axis=1).tolist()
+    [3, 3]
+    >>> bool((corrupted == ids)[~selected].all())
+    True
+    """
+    masking = masking or Masking()
+    eligible = (ids >= tokenizer.first_kmer) & (ids != tokenizer.n_id) & (ids < tokenizer.size)
+    counts = eligible.sum(axis=1)
+    wanted = np.where(counts > 0, np.maximum(1, np.rint(masking.rate * counts)), 0)
+    order = np.where(eligible, rng.random(ids.shape), 2.0).argsort(axis=1)
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.arange(ids.shape[1])[None, :], axis=1)
+    selected = rank < wanted[:, None]
+
+    corrupted = ids.copy()
+    places = np.flatnonzero(selected)
+    fate = rng.random(places.size)
+    corrupted.flat[places[fate < masking.mask]] = MASK_ID
+    swapped = places[(fate >= masking.mask) & (fate < masking.mask + masking.random)]
+    # Draw from one token fewer and step over the original: uniform over all the others.
+    choices = tokenizer.n_id - tokenizer.first_kmer
+    drawn = rng.integers(choices - 1, size=swapped.size) + tokenizer.first_kmer
+    corrupted.flat[swapped] = drawn + (drawn >= ids.flat[swapped])
+    return corrupted, selected
