@@ -74,7 +74,7 @@ def _v2(layers: int, width: int, ffn: int, k: int = 6) -> ModelConfig:
 
 
 SIZES: dict[str, ModelConfig] = {
-    "tiny": ModelConfig(layers=6, width=256, heads=4, ffn=640, norm_eps=1e-5),
+    "tiny": ModelConfig(layers=6, width=192, heads=3, ffn=512, norm_eps=1e-5),
     "nucleotide-transformer-500m-human-ref": _v1(24, 1280, 5120),
     "nucleotide-transformer-500m-1000g": _v1(24, 1280, 5120),
     "nucleotide-transformer-2.5b-1000g": _v1(32, 2560, 10240),

@@ -1,0 +1,27 @@
+"""The sequence as the model reads it: bases as numbers, 6-mer tokens, masking, and the corpus that windows come from."""
+
+from hexamer.tokens.alphabet import LetterReport, bases_to_codes, codes_to_bases, report_letters, reverse_complement
+from hexamer.tokens.coordinates import token_of_base, token_spans
+from hexamer.tokens.corpus import Corpus, GenomeSource, Span, build_corpus
+from hexamer.tokens.masking import Masking, mask_tokens
+from hexamer.tokens.tokenizer import CLS_ID, MASK_ID, PAD_ID, Tokenizer
+
+__all__ = [
+    "CLS_ID",
+    "MASK_ID",
+    "PAD_ID",
+    "Corpus",
+    "GenomeSource",
+    "LetterReport",
+    "Masking",
+    "Span",
+    "Tokenizer",
+    "bases_to_codes",
+    "build_corpus",
+    "codes_to_bases",
+    "mask_tokens",
+    "report_letters",
+    "reverse_complement",
+    "token_of_base",
+    "token_spans",
+]

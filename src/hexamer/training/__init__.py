@@ -1,0 +1,8 @@
+"""Changing weights: the objective, the optimiser, the loop, and pre-training with its baselines."""
+
+from hexamer.training.baselines import MarkovModel, token_log_frequencies
+from hexamer.training.evaluate import evaluate_lm
+from hexamer.training.optimizer import Schedule
+from hexamer.training.pretrain import PretrainConfig, pretrain
+
+__all__ = ["MarkovModel", "PretrainConfig", "Schedule", "evaluate_lm", "pretrain", "token_log_frequencies"]

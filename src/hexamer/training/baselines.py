@@ -1,0 +1,168 @@
+"""What a masked token is worth without a network: token frequencies and Markov chains.
+
+A pre-trained encoder has to beat these on sequence that neither has seen, or it has learnt nothing worth its cost.
+Both are fitted on the training part of a corpus and give natural logarithms, to be compared with the encoder's loss.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from hexamer.tokens import Tokenizer
+from hexamer.tokens.alphabet import N_CODE, Codes
+
+Logs = npt.NDArray[np.float64]
+
+
+def token_log_frequencies(tokenizer: Tokenizer, stretches: Iterable[Codes]) -> Logs:
+    """Log frequency of every token, all phases and both strands counted alike.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    stretches : iterable of uint8 array [B]
+        Training sequence as base codes.
+
+    Returns
+    -------
+    float64 array [V]
+        Natural logarithms over k-mers, one pseudo-count each; other tokens are -inf.
+    """
+    counts = count_kmers(stretches, tokenizer.k) + 1.0
+    logs = np.full(tokenizer.size, -np.inf)
+    logs[tokenizer.first_kmer : tokenizer.first_letter] = np.log(counts / counts.sum())
+    return logs
+
+
+def count_kmers(stretches: Iterable[Codes], k: int) -> npt.NDArray[np.int64]:
+    """Count overlapping k-mers without N on both strands.
+
+    Parameters
+    ----------
+    stretches : iterable of uint8 array [B]
+    k : int
+
+    Returns
+    -------
+    int64 array [4**k]
+        By base-4 value, first base most significant, digits A 0, T 1, C 2, G 3.
+
+    Examples
+    --------
+    >>> from hexamer.tokens import bases_to_codes
+    >>> count_kmers([bases_to_codes("AAT")], 2).nonzero()[0].tolist()
+    [0, 1, 5]
+    """
+    counts = np.zeros(4**k, dtype=np.int64)
+    for codes in stretches:
+        for start in range(0, codes.size, 4_000_000):
+            values = kmer_values(codes[start : start + 4_000_000 + k - 1], k)
+            counts += np.bincount(values[values >= 0], minlength=4**k)
+    return counts + counts[_reverse_complements(k)]
+
+
+def kmer_values(codes: Codes, k: int) -> npt.NDArray[np.int32]:
+    """Base-4 value of the k-mer that starts at each base; -1 where it holds an N.
+
+    Parameters
+    ----------
+    codes : uint8 array [B]
+    k : int
+
+    Returns
+    -------
+    int32 array [B - k + 1]
+    """
+    size = max(codes.size - k + 1, 0)
+    values, holds_n = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=bool)
+    for i in range(k):
+        column = codes[i : i + size]
+        values = values * 4 + np.minimum(column, 3)
+        holds_n |= column == N_CODE
+    values[holds_n] = -1
+    return values
+
+
+def _reverse_complements(k: int) -> npt.NDArray[np.int64]:
+    """Value of each k-mer's reverse complement [4**k]."""
+    values, turned = np.arange(4**k), np.zeros(4**k, dtype=np.int64)
+    for _ in range(k):
+        turned = turned * 4 + (values % 4 ^ 1)
+        values = values // 4
+    return turned
+
+
+class MarkovModel:
+    """A Markov chain over bases, which scores a k-mer by the bases that stand before it, or on both sides.
+
+    Parameters
+    ----------
+    stretches : iterable of uint8 array [B]
+        Training sequence as base codes; both strands are counted.
+    order : int
+        Bases of context.
+
+    Attributes
+    ----------
+    log_base : float64 array [4**order, 4]
+        Log probability of the next base, one pseudo-count each.
+    """
+
+    def __init__(self, stretches: Iterable[Codes], order: int = 5) -> None:
+        self.order = order
+        counts = count_kmers(stretches, order + 1).reshape(-1, 4) + 1.0
+        self.log_base: Logs = np.log(counts / counts.sum(axis=1, keepdims=True))
+
+    def log_kmers(self, k: int) -> Logs:
+        """Log probability of each k-mer after each context.
+
+        Parameters
+        ----------
+        k : int
+
+        Returns
+        -------
+        float64 array [4**order, 4**k]
+        """
+        contexts = np.arange(4**self.order)[:, None]
+        logs = np.zeros((4**self.order, 1))
+        for _ in range(k):
+            step = self.log_base[contexts]  # [contexts, prefixes, 4]
+            logs = (logs[..., None] + step).reshape(len(logs), -1)
+            contexts = (contexts[..., None] * 4 + np.arange(4)) % 4**self.order
+            contexts = contexts.reshape(len(logs), -1)
+        return logs
+
+    def score_tokens(self, codes: Codes, places: npt.NDArray[np.int64], k: int) -> tuple[Logs, Logs]:
+        """Log probability of the k-mers at some places, given their true neighbours.
+
+        Parameters
+        ----------
+        codes : uint8 array [B]
+            A window without N.
+        places : int64 array [M]
+            First bases of the k-mers; each has `order` bases on both sides.
+        k : int
+
+        Returns
+        -------
+        before : float64 array [M]
+            Given the `order` bases before the k-mer: the ordinary Markov chain.
+        around : float64 array [M]
+            Given `order` bases on both sides, by Bayes' rule over all k-mers: the fairer opponent of a model that
+            reads both sides. Both see true neighbours even where the encoder's are masked.
+        """
+        table = self.log_kmers(k)
+        context = kmer_values(codes, self.order)
+        left, token = context[places - self.order], kmer_values(codes, k)[places]
+        right = context[places + k]
+        before = table[left, token]
+        # Log probability of the right context after each k-mer depends on the k-mer's last `order` bases only.
+        after = self.log_kmers(self.order)
+        ends = np.arange(4**k) % 4**self.order
+        around = np.empty(len(places))
+        for i in range(len(places)):
+            joint = table[left[i]] + after[ends, right[i]]
+            around[i] = joint[token[i]] - np.logaddexp.reduce(joint)
+        return before, around

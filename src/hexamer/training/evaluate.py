@@ -1,0 +1,138 @@
+"""How well an encoder restores masked tokens of held-out sequence, beside models that need no network.
+
+`evaluate_lm` masks the held-out windows of a corpus as in training and compares, at the same tokens: the encoder, token
+frequencies, and 5th-order Markov chains fitted on all genomes (pooled) and on the same species. All in nats per token.
+Source: reconstruction accuracy and perplexity in Dalla-Torre et al. (2025).
+"""
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from hexamer.errors import SettingsError
+from hexamer.model import NucleotideTransformer
+from hexamer.tokens import Corpus, mask_tokens
+from hexamer.tokens.alphabet import Codes
+from hexamer.training.baselines import MarkovModel, token_log_frequencies
+from hexamer.training.objective import masked_loss
+
+ORDER = 5
+
+
+def evaluate_lm(
+    model: NucleotideTransformer,
+    corpus: Corpus,
+    *,
+    windows: int = 100,
+    tokens: int = 1000,
+    seed: int = 0,
+    baselines: bool = True,
+) -> pd.DataFrame:
+    """Restore masked tokens of the held-out regions.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    corpus : Corpus
+        Its held-out regions are read, its other regions fit the baselines.
+    windows : int
+        At most so many windows per genome, spread evenly, without N.
+    tokens : int
+        L, `<cls>` included.
+    seed : int
+        Of the masks.
+    baselines : bool
+        Fit and score the baselines too.
+
+    Returns
+    -------
+    DataFrame
+        One row per genome that has held-out regions: `genome`, `windows`, `tokens` (masked ones), `loss` (nats per token),
+        `perplexity`, `accuracy`, and with baselines `token_frequency`, `markov_pooled`, `markov_species` (given the
+        five bases before), `markov_pooled_two_sided`, `markov_species_two_sided` (given five on each side), and
+        `token_frequency_species`, all in nats per token.
+
+    Raises
+    ------
+    SettingsError
+        If nothing is held out, or `tokens` is more than the model reads.
+    """
+    if not 3 <= tokens <= model.config.max_tokens:
+        raise SettingsError(f"tokens = {tokens}; 3 to {model.config.max_tokens} (what the model reads) would work")
+    held_out = [g for g in corpus.genomes if corpus.spans(g, held_out=True)]
+    if not held_out:
+        raise SettingsError(f"{corpus.folder}: no genome has a held-out region; set hold_out in the recipe")
+    pooled = _Baselines(model, [corpus], list(corpus.genomes)) if baselines else None
+    rows = []
+    for genome in held_out:
+        tiles = [
+            (np.asarray(corpus.bases[s.offset : s.offset + len(s)]), ids)
+            for s, ids in corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens)
+        ]
+        if not tiles:
+            raise SettingsError(f"{corpus.folder}: held-out regions of {genome!r} hold no window of {tokens} tokens without N")
+        ids = np.stack([tile[1] for tile in tiles])
+        corrupted, selected = mask_tokens(model.tokenizer, ids, np.random.default_rng(seed))
+        row: dict[str, float | int | str] = {"genome": genome, "windows": len(ids)}
+        row |= _restore(model, ids, corrupted, selected)
+        if pooled is not None:
+            own = _Baselines(model, [corpus], [genome])
+            codes = [tile[0] for tile in tiles]
+            row |= pooled.score(codes, ids, selected, "pooled") | own.score(codes, ids, selected, "species")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _restore(
+    model: NucleotideTransformer,
+    ids: npt.NDArray[np.int32],
+    corrupted: npt.NDArray[np.int32],
+    selected: npt.NDArray[np.bool_],
+) -> dict[str, float | int]:
+    """Loss and accuracy of the encoder."""
+    total, correct, count = 0.0, 0, 0
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(ids), 4):
+            part = slice(start, start + 4)
+            batch = [torch.as_tensor(a[part]).to(model.device) for a in (ids, corrupted, selected)]
+            loss = masked_loss(model, batch[0], batch[1], batch[2])
+            total, correct, count = total + float(loss.total), correct + int(loss.correct), count + loss.count
+    model.train(training)
+    return {"tokens": count, "loss": total / count, "perplexity": float(np.exp(total / count)), "accuracy": correct / count}
+
+
+class _Baselines:
+    """Token frequencies and a Markov chain, fitted on the training part of some genomes."""
+
+    def __init__(self, model: NucleotideTransformer, corpora: list[Corpus], genomes: list[str]) -> None:
+        def stretches() -> itertools.chain[Codes]:
+            return itertools.chain.from_iterable(c.training_codes(g) for c in corpora for g in genomes)
+
+        self.tokenizer = model.tokenizer
+        self.frequencies = token_log_frequencies(self.tokenizer, stretches())
+        self.markov = MarkovModel(stretches(), ORDER)
+
+    def score(
+        self, windows: list[Codes], ids: npt.NDArray[np.int32], selected: npt.NDArray[np.bool_], suffix: str
+    ) -> dict[str, float]:
+        """Mean loss in nats per token at the selected tokens."""
+        before, around, plain = [], [], []
+        k = self.tokenizer.k
+        for codes, row, chosen in zip(windows, ids, selected, strict=True):
+            places = (np.flatnonzero(chosen) - 1) * k  # windows hold no N: token i covers bases 6(i - 1) to 6i
+            plain.append(self.frequencies[row[chosen]])
+            inner = (places >= ORDER) & (places + k + ORDER <= codes.size)
+            one, both = self.markov.score_tokens(codes, places[inner], k)
+            before.append(one)
+            around.append(both)
+        name = "token_frequency" if suffix == "pooled" else "token_frequency_species"
+        return {
+            name: -float(np.concatenate(plain).mean()),
+            f"markov_{suffix}": -float(np.concatenate(before).mean()),
+            f"markov_{suffix}_two_sided": -float(np.concatenate(around).mean()),
+        }
