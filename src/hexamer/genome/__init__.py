@@ -1,0 +1,22 @@
+"""Where a base is, and which base it is: intervals, the reference genome, variants.
+
+Coordinates are 0-based and half-open (`chrom`, `start`, `end`) in every object; only `Variant.pos` and printed region
+strings count from 1. Not here: bases as numbers for the model (`hexamer.tokens`).
+"""
+
+from hexamer.genome.fasta import Genome, read_sequences, reverse_complement
+from hexamer.genome.intervals import Interval, read_intervals
+from hexamer.genome.variants import Record, Variant, VariantFile, open_variants, read_variants
+
+__all__ = [
+    "Genome",
+    "Interval",
+    "Record",
+    "Variant",
+    "VariantFile",
+    "open_variants",
+    "read_intervals",
+    "read_sequences",
+    "read_variants",
+    "reverse_complement",
+]
