@@ -11,9 +11,24 @@
     └── OutputError                  a place that cannot be written
 
 The command line prints the message of a `HexamerError` on one line and exits with 2; anything else is a
-fault of the package and exits with 1. Not here: reason codes of single variants, which are results
-(`hexamer.effects.REASONS`).
+fault of the package and exits with 1.
+
+A single row that cannot be computed is no error: it comes back with a reason code from the table `REASONS`.
 """
+
+REASONS = {
+    "contig_missing": "the contig is not in the genome, nor under another common name",
+    "empty": "the sequence has no base",
+    "iupac": "an allele holds letters other than A, C, G, T",
+    "missing": "no alternate allele is given",
+    "non_acgt_window": "the variant's 6-mer holds an N or runs over the contig's end",
+    "past_end": "the position is outside the contig",
+    "ref_mismatch": "REF is not what the genome has at this position",
+    "star": "the allele is removed by another variant (*)",
+    "symbolic": "the allele is symbolic or a breakend, without a sequence",
+    "unsupported": "insertions, deletions and changes of several bases are not scored yet",
+}
+"""Why a row has no number: code to meaning. Every row of an input comes back with a number or with one of these."""
 
 
 class HexamerError(Exception):

@@ -125,6 +125,7 @@ def save_model(
         # Published vocabularies have no line end behind the last token.
         (new / "vocab.txt").write_text("\n".join(model.tokenizer.vocabulary))
         save_file(tensors, new / "model.safetensors", metadata={"format": "pt"})
+        (new / "model.safetensors").chmod(0o644)  # safetensors writes files that only their owner can read
         if card:
             (new / "README.md").write_text(card)
     return folder

@@ -213,18 +213,17 @@ class NucleotideTransformer(nn.Module):
         SettingsError
             If a layer or head does not exist.
         """
-        last = self.config.layers
-        out = self.encode(input_ids, layers=(*layers, last), attentions=attentions)
-        x = out.hidden[last] if where is None else out.hidden[last][where]
-        if not {last, -1} & set(layers):
-            del out.hidden[last]
-        return ModelOutput(self.lm_head(x), out.hidden, out.attentions)
+        out = self.encode(input_ids, layers=(*layers, -1), attentions=attentions)
+        last = out.hidden[self.config.layers]
+        wanted = {self.layer_number(layer) for layer in layers}
+        hidden = {layer: x for layer, x in out.hidden.items() if layer in wanted}
+        return ModelOutput(self.lm_head(last if where is None else last[where]), hidden, out.attentions)
 
     def encode(
         self, input_ids: Tensor, layers: Sequence[int] = (-1,), attentions: Sequence[tuple[int, int]] = ()
     ) -> ModelOutput:
         """Run the encoder alone, no further than the last layer that is asked for; parameters as `forward`."""
-        wanted = {self._layer(layer) for layer in layers}
+        wanted = {self.layer_number(layer) for layer in layers}
         heads = self._heads_by_layer(attentions)
         real = input_ids != PAD_ID
         keep = None if bool(real.all()) else real
@@ -245,6 +244,13 @@ class NucleotideTransformer(nn.Module):
                 hidden[layer] = x
         return ModelOutput(None, hidden, maps)
 
+    def layer_number(self, layer: int) -> int:
+        """Layer as 0 to the number of blocks, where -1 means the last; SettingsError if it does not exist."""
+        found = layer + self.config.layers + 1 if layer < 0 else layer
+        if not 0 <= found <= self.config.layers:
+            raise SettingsError(f"layer {layer} does not exist; 0 (embedding) to {self.config.layers} would work")
+        return found
+
     def _embed(self, ids: Tensor, real: Tensor) -> Tensor:
         """Layer 0 [B, L, D]."""
         x = self.embed_tokens(ids)
@@ -257,13 +263,6 @@ class NucleotideTransformer(nn.Module):
         x = x.masked_fill(masked, 0.0) * ((1 - TOKEN_DROPOUT) / (1 - share))
         # Real tokens count from 2; pads read row 1.
         return x + self.embed_positions(real.cumsum(1) * real + 1)
-
-    def _layer(self, layer: int) -> int:
-        """Layer as 0..layers; -1 is the last, as in Python."""
-        found = layer + self.config.layers + 1 if layer < 0 else layer
-        if not 0 <= found <= self.config.layers:
-            raise SettingsError(f"layer {layer} does not exist; 0 (embedding) to {self.config.layers} would work")
-        return found
 
     def _heads_by_layer(self, attentions: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
         heads: dict[int, list[int]] = {}

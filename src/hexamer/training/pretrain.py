@@ -8,7 +8,7 @@ Methods; the published code has no trainer. Not here: more than one process.
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,8 @@ def pretrain(
     _check_out(out, config, resume=resume)
     corpus = _open_corpus(out, config, Path(relative_to), resume=resume)
     torch.manual_seed(config.seed)
-    model = NucleotideTransformer(named_size(config.size)).to(pick_device(device))
+    # What the encoder was trained on is the longest window that it claims to read.
+    model = NucleotideTransformer(replace(named_size(config.size), max_tokens=config.tokens)).to(pick_device(device))
     run = Run(model, make_adam(model))
     checkpoints = find_checkpoints(out / "checkpoints")
     if resume and checkpoints:

@@ -1,0 +1,46 @@
+"""hexamer: the open, complete Nucleotide Transformer, from a genome file to scored variants.
+
+The public names, each loaded when it is first used, so that `import hexamer` is quick.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+_HOMES = {
+    "Genome": "hexamer.genome",
+    "HexamerError": "hexamer.errors",
+    "Interval": "hexamer.genome",
+    "ModelConfig": "hexamer.model",
+    "NucleotideTransformer": "hexamer.model",
+    "PretrainConfig": "hexamer.training",
+    "Tokenizer": "hexamer.tokens",
+    "Variant": "hexamer.genome",
+    "annotate_variants": "hexamer.effects",
+    "build_corpus": "hexamer.tokens",
+    "embed": "hexamer.embeddings",
+    "evaluate_lm": "hexamer.training",
+    "load_model": "hexamer.model",
+    "pretrain": "hexamer.training",
+    "read_intervals": "hexamer.genome",
+    "read_variants": "hexamer.genome",
+    "save_model": "hexamer.model",
+    "score_variants": "hexamer.effects",
+}
+
+__all__ = [*sorted(_HOMES)]  # noqa: PLE0604
+
+try:
+    __version__ = version("hexamer")
+except PackageNotFoundError:
+    __version__ = "not installed"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hexamer' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

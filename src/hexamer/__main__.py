@@ -1,0 +1,5 @@
+"""`python -m hexamer` is the command `hexamer`."""
+
+from hexamer.cli import main
+
+main()

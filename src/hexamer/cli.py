@@ -1,0 +1,323 @@
+"""The command line: one small function per command, over the public function of the same name.
+
+Nothing here computes. Heavy parts (torch, pandas) are imported inside the commands, so that `--help` and mistakes in options
+answer at once. A `HexamerError` becomes one line and exit code 2; any other crash one line and exit code 1, with the
+traceback when HEXAMER_TRACEBACK is set.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hexamer.errors import REASONS, HexamerError, OutputError, SettingsError
+
+app = typer.Typer(
+    name="hexamer",
+    help="DNA as 6-mers: embeddings, variant scores and pre-training with Nucleotide Transformers.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="hexamer-tiny, a model folder, or a hub id.")]
+GenomeOption = Annotated[Path, typer.Option("--genome", "-g", help="Reference FASTA: plain, gzip or bgzip.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
+
+
+def _examples(*lines: str) -> str:
+    r"""Two commands that can be pasted, as the end of a help page (\b keeps their line ends)."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def _counter(what: str) -> Iterator[Callable[[int], None]]:
+    """Count and speed on stderr, for work whose length is not known beforehand."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + what), TextColumn("{task.fields[speed]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, speed="")
+
+        def advance(count: int) -> None:
+            bar.advance(task, count)
+            state = bar.tasks[0]
+            bar.update(task, speed=f"{state.completed / max(state.elapsed or 0.0, 1e-9):,.1f} {what}/s")
+
+        yield advance
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer score-variants calls.vcf.gz --genome hg38.fa --out calls.scored.vcf.gz",
+        "bcftools view -r 20 calls.bcf | hexamer score-variants - -g hg38.fa -o chr20.parquet --scores llr,cosine",
+    )
+)
+def score_variants(
+    variants: Annotated[str, typer.Argument(help="VCF or BCF file; - is standard input.")],
+    genome: GenomeOption,
+    out: Annotated[Path, typer.Option("--out", "-o", help=".vcf, .vcf.gz (bgzip + tbi), .tsv, .tsv.gz or .parquet.")],
+    model: ModelOption = "hexamer-tiny",
+    scores: Annotated[str, typer.Option(help="Comma list of llr,l1,l2,cosine,dot,loss,loss_diff.")] = "llr",
+    window: Annotated[int, typer.Option(help="Bases around each variant, at most what the model reads.")] = 6000,
+    layer: Annotated[int, typer.Option(help="Layer that distances compare; -1 is the last.")] = -1,
+    pool: Annotated[str, typer.Option(help="Distances compare the variant's token, or the mean over the window.")] = "token",
+    device: DeviceOption = "auto",
+) -> None:
+    """Score the SNVs of a variant file; every record comes back, with scores or with a reason."""
+    from hexamer.effects import ScoreSettings, annotate_variants, check_variants_path
+    from hexamer.genome import Genome
+    from hexamer.manifest import make_settings
+    from hexamer.model import load_model
+
+    names = tuple(name.strip() for name in scores.split(","))
+    table = {"scores": names, "window": window, "layer": layer, "pool": pool}
+    settings = make_settings(ScoreSettings, table, "score-variants")
+    check_variants_path(out)
+    with Genome(genome) as reference:
+        encoder = load_model(model, device=device)
+        with _counter("variants") as advance:
+            summary = annotate_variants(
+                encoder, reference, variants, out, settings=settings, advance=advance, facts={"model": model}
+            )
+    _say(f"{summary.records:,} records, {summary.alleles:,} alternate alleles")
+    for reason, count in summary.reasons.most_common():
+        _say(f"{count:>12,}  {reason or 'scored':<16} {REASONS.get(reason, ', '.join(names))}")
+    if out.name.endswith(".vcf.gz") and not summary.indexed:
+        _say(f"{out}: not indexed, since its records are not sorted; bcftools sort would help")
+    _say(f"wrote {out}")
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer embed promoters.fa --out promoters.h5ad",
+        "hexamer embed peaks.bed --genome hg38.fa --out peaks.parquet --layer 4 --pool max",
+    )
+)
+def embed(
+    sequences: Annotated[Path, typer.Argument(metavar="INPUT", help="FASTA (plain, gzip, bgzip), or BED with --genome.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help=".h5ad or .parquet.")],
+    genome: Annotated[Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for BED.")] = None,
+    model: ModelOption = "hexamer-tiny",
+    layer: Annotated[int, typer.Option(help="0 (token embedding) to the number of blocks; -1 is the last.")] = -1,
+    pool: Annotated[str, typer.Option(help="mean, max, cls, or none (one row per token).")] = "mean",
+    token_budget: Annotated[int, typer.Option(help="Tokens that go through the encoder at a time.")] = 4096,
+    device: DeviceOption = "auto",
+) -> None:
+    """Turn sequences or genomic intervals into vectors."""
+    from hexamer.embeddings import check_embeddings_path
+    from hexamer.embeddings import embed as embed_sequences
+    from hexamer.embeddings.pooling import check_pool
+    from hexamer.embeddings.store import write_embeddings
+    from hexamer.genome import Genome, read_intervals, read_sequences
+    from hexamer.manifest import describe_file, write_manifest
+    from hexamer.model import load_model
+
+    check_embeddings_path(out)
+    check_pool(pool)
+    is_bed = sequences.name.removesuffix(".gz").endswith((".bed", ".narrowPeak", ".broadPeak"))
+    if is_bed and genome is None:
+        raise SettingsError(f"{sequences}: intervals need a genome; --genome FASTA would work")
+    reference = Genome(genome) if genome is not None else None
+    items: Any = read_intervals(sequences) if is_bed else read_sequences(sequences)
+    encoder = load_model(model, device=device)
+    with _counter("sequences") as advance:
+        found = embed_sequences(
+            encoder, _count(items, advance), reference, layer=layer, pool=pool, token_budget=token_budget  # type: ignore[arg-type]
+        )
+    write_embeddings(out, found)
+    facts = {"settings": found.uns["hexamer"], "input": describe_file(sequences), "model": model, "rows": found.n_obs}
+    write_manifest(out.with_name(out.name + ".manifest.json"), **facts)
+    _say(f"{found.n_obs:,} vectors of {found.n_vars} components (layer {found.uns['hexamer']['layer']}, {pool})")
+    for reason, count in found.obs["reason"].value_counts().items():
+        if reason:
+            _say(f"{count:>12,}  {reason:<16} {REASONS[reason]}")
+    if "n" in found.obs and (unknown := int(found.obs["n"].sum())):
+        _say(f"{unknown:>12,}  letters other than A, C, G, T, read as N")
+    _say(f"wrote {out}")
+
+
+def _count(items: Any, advance: Callable[[int], None]) -> Iterator[Any]:
+    for item in items:
+        yield item
+        advance(1)
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer pretrain recipes/hexamer-tiny.toml --out runs/mine",
+        "hexamer pretrain --genome yeast.fa.gz fly.fa.gz --hold-out chrIV --out runs/quick --max-steps 200",
+    )
+)
+def pretrain(
+    recipe: Annotated[Path | None, typer.Argument(help="TOML recipe; options below replace its values.")] = None,
+    genome: Annotated[list[str] | None, typer.Option("--genome", "-g", help="FASTA files in place of a recipe's.")] = None,
+    hold_out: Annotated[list[str] | None, typer.Option(help="Contigs or regions of --genome never trained on.")] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
+    size: Annotated[str | None, typer.Option(help="Named size of the encoder: tiny, or a published model.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, windows and masks.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train an encoder on genomes by masked language modelling."""
+    from hexamer.manifest import make_settings, read_settings
+    from hexamer.training import PretrainConfig
+    from hexamer.training import pretrain as train
+
+    given: dict[str, Any] = {"out": out, "size": size, "max_steps": max_steps, "seed": seed}
+    if genome:
+        given["genomes"] = _sources(genome, hold_out or [])
+    elif hold_out:
+        raise SettingsError("--hold-out belongs to --genome; in a recipe, hold_out stands under [[genomes]]")
+    if recipe is not None:
+        config = read_settings(PretrainConfig, recipe, **given)
+        base = Path() if genome else recipe.parent
+    else:
+        if not genome or out is None:
+            raise SettingsError("pretrain: a recipe, or --genome and --out, are needed")
+        config = make_settings(PretrainConfig, {k: v for k, v in given.items() if v is not None}, "pretrain")
+        base = Path()
+    train(config, resume=resume, relative_to=base, device=device)
+    _say(f"wrote {config.out}/model")
+
+
+def _sources(files: list[str], hold_out: list[str]) -> list[dict[str, Any]]:
+    """One corpus entry per FASTA file; a held-out region belongs to each file that has its contig."""
+    from hexamer.genome import Genome
+
+    sources, unknown = [], set(hold_out)
+    for file in files:
+        with Genome(file) as genome:
+            own = [region for region in hold_out if region in genome or region.rsplit(":", 1)[0] in genome]
+        unknown -= set(own)
+        sources.append({"fasta": file, "hold_out": own})
+    if unknown:
+        raise SettingsError(f"--hold-out {', '.join(sorted(unknown))}: no such contig in {', '.join(files)}")
+    return sources
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer build-corpus recipes/hexamer-tiny.toml --out runs/corpus",
+        "hexamer build-corpus my-species.toml --out /scratch/corpus",
+    )
+)
+def build_corpus(
+    recipe: Annotated[Path, typer.Argument(help="TOML recipe of `pretrain`; its [[genomes]] are read.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the corpus.")],
+) -> None:
+    """Write genomes as a memory-mapped corpus."""
+    from hexamer.manifest import read_settings
+    from hexamer.tokens import build_corpus as build
+    from hexamer.training import PretrainConfig
+
+    config = read_settings(PretrainConfig, recipe, out="corpus")
+    corpus = build(config.genomes, out, relative_to=recipe.parent)
+    for entry in corpus.entries:
+        held_out = sum(end - start for _, start, end in entry["held_out"])
+        _say(f"{entry['bases']:>15,} bases  {entry['n']:>12,} N  {held_out:>12,} held out  {entry['name']}")
+    _say(f"wrote {out}")
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer evaluate-lm hexamer-tiny --corpus runs/hexamer-tiny/corpus",
+        "hexamer evaluate-lm runs/mine/model --corpus runs/mine/corpus --windows 400 --out table.tsv",
+    )
+)
+def evaluate_lm(
+    model: Annotated[str, typer.Argument(help="hexamer-tiny, a model folder, or a hub id.")],
+    corpus: Annotated[Path, typer.Option("--corpus", "-c", help="Corpus folder; its held-out regions are read.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Table to write, .tsv.")] = None,
+    windows: Annotated[int, typer.Option(help="Held-out windows per genome, at most.")] = 100,
+    tokens: Annotated[int | None, typer.Option(help="Tokens of a window; by default all that the model reads.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the masks.")] = 0,
+    device: DeviceOption = "auto",
+) -> None:
+    """Restore masked tokens of held-out sequence, beside token frequencies and Markov chains (nats per token)."""
+    from hexamer.manifest import write_atomically
+    from hexamer.model import load_model
+    from hexamer.tokens import Corpus
+    from hexamer.training import evaluate_lm as evaluate
+
+    if out is not None and out.suffix != ".tsv":
+        raise OutputError(f"{out}: the table is written as .tsv")
+    encoder = load_model(model, device=device)
+    length = encoder.config.max_tokens if tokens is None else tokens
+    table = evaluate(encoder, Corpus(corpus), windows=windows, tokens=length, seed=seed)
+    typer.echo(table.T.to_string(header=False, float_format="{:.4f}".format))
+    if out is not None:
+        with write_atomically(out) as temporary:
+            table.to_csv(temporary, sep="\t", index=False)
+
+
+@app.command(epilog=_examples("hexamer doctor", "hexamer doctor --model my-model/"))
+def doctor(model: ModelOption = "hexamer-tiny", device: DeviceOption = "auto") -> None:
+    """Say what is installed, where it would run, and whether the model loads."""
+    import time
+
+    import torch
+
+    from hexamer.manifest import package_versions
+    from hexamer.model import load_model
+
+    for part, version in package_versions().items():
+        typer.echo(f"{part:<12} {version}")
+    began = time.perf_counter()
+    encoder = load_model(model, device=device)
+    typer.echo(f"{'device':<12} {encoder.device}, {torch.get_num_threads()} threads")
+    size = sum(parameter.numel() for parameter in encoder.parameters())
+    typer.echo(f"{'model':<12} {model}: {size:,} weights, loaded in {time.perf_counter() - began:.2f} s")
+    typer.echo(f"{'window':<12} {encoder.config.max_tokens} tokens, {encoder.config.max_bases:,} bases")
+
+
+def _show_version(shown: bool) -> None:
+    if shown:
+        import hexamer
+
+        typer.echo(f"hexamer {hexamer.__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog=_examples(
+        "hexamer score-variants calls.vcf.gz --genome hg38.fa --out calls.scored.vcf.gz",
+        "hexamer embed promoters.fa --out promoters.h5ad",
+    )
+)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Say the version.", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    """DNA as 6-mers: embeddings, variant scores and pre-training with Nucleotide Transformers."""
+
+
+def main() -> None:
+    """Run a command and turn what goes wrong into one line and an exit code."""
+    try:
+        app()
+    except HexamerError as error:
+        _say(f"hexamer: {error}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _say("hexamer: stopped")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("HEXAMER_TRACEBACK"):
+            raise
+        _say(f"hexamer: a fault of the program: {type(error).__name__}: {error} (HEXAMER_TRACEBACK=1 shows where)")
+        sys.exit(1)
