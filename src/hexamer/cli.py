@@ -161,8 +161,12 @@ def _count(items: Any, advance: Callable[[int], None]) -> Iterator[Any]:
     )
 )
 def pretrain(
-    recipe: Annotated[Path | None, typer.Argument(help="TOML recipe; options below replace its values.")] = None,
-    genome: Annotated[list[str] | None, typer.Option("--genome", "-g", help="FASTA files in place of a recipe's.")] = None,
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RECIPE]", help="TOML recipe; options replace its values.")
+    ] = None,
+    genome: Annotated[
+        list[str] | None, typer.Option("--genome", "-g", metavar="FASTA ...", help="FASTA files in place of a recipe's.")
+    ] = None,
     hold_out: Annotated[list[str] | None, typer.Option(help="Contigs or regions of --genome never trained on.")] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
     size: Annotated[str | None, typer.Option(help="Named size of the encoder: tiny, or a published model.")] = None,
@@ -177,18 +181,20 @@ def pretrain(
     from hexamer.training import pretrain as train
 
     given: dict[str, Any] = {"out": out, "size": size, "max_steps": max_steps, "seed": seed}
-    if genome:
-        given["genomes"] = _sources(genome, hold_out or [])
+    # `--genome a.fa b.fa`: what follows the first file arrives as an argument.
+    recipes = [path for path in inputs or [] if path.suffix == ".toml" or not genome]
+    files = [*(genome or []), *(str(path) for path in inputs or [] if path not in recipes)]
+    if len(recipes) > 1 or not (recipes or (files and out)):
+        raise SettingsError("pretrain: one TOML recipe, or --genome FASTA with --out FOLDER, would work")
+    if files:
+        given["genomes"] = _sources(files, hold_out or [])
     elif hold_out:
         raise SettingsError("--hold-out belongs to --genome; in a recipe, hold_out stands under [[genomes]]")
-    if recipe is not None:
-        config = read_settings(PretrainConfig, recipe, **given)
-        base = Path() if genome else recipe.parent
+    if recipes:
+        config = read_settings(PretrainConfig, recipes[0], **given)
     else:
-        if not genome or out is None:
-            raise SettingsError("pretrain: a recipe, or --genome and --out, are needed")
         config = make_settings(PretrainConfig, {k: v for k, v in given.items() if v is not None}, "pretrain")
-        base = Path()
+    base = recipes[0].parent if recipes and not files else Path()
     train(config, resume=resume, relative_to=base, device=device)
     _say(f"wrote {config.out}/model")
 

@@ -23,6 +23,10 @@ from typing import Any, TypeVar
 from hexamer.errors import OutputError, SettingsError
 
 S = TypeVar("S")
+
+STRICT = {"extra": "forbid"}
+"""The `__pydantic_config__` of every settings dataclass: a key that does not exist is an error."""
+
 _PARTS = ("hexamer", "torch", "numpy", "pysam", "safetensors")
 
 

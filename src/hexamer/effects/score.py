@@ -25,7 +25,7 @@ from hexamer.effects.window import Site, changed_base, find_reason, place_site, 
 from hexamer.embeddings import batches_by_length, pad_ids
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
-from hexamer.manifest import package_versions
+from hexamer.manifest import STRICT, package_versions
 from hexamer.model import NucleotideTransformer
 from hexamer.tokens.tokenizer import Ids
 
@@ -50,6 +50,8 @@ class ScoreSettings:
     SettingsError
         If a score or the pooling does not exist.
     """
+
+    __pydantic_config__ = STRICT
 
     scores: tuple[str, ...] = ("llr",)
     """Names out of `SCORES`."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from hexamer.errors import GenomeError, OutputError, SettingsError
 from hexamer.genome import Genome, Interval
-from hexamer.manifest import describe_file, write_atomically
+from hexamer.manifest import STRICT, describe_file, write_atomically
 from hexamer.tokens.alphabet import N_CODE, Codes, bases_to_codes, reverse_complement
 from hexamer.tokens.tokenizer import CLS_ID, Ids, Tokenizer
 
@@ -31,6 +31,8 @@ _TRIES = 10_000
 @dataclass(frozen=True, kw_only=True)
 class GenomeSource:
     """One genome of a corpus, as a recipe names it."""
+
+    __pydantic_config__ = STRICT
 
     fasta: str | tuple[str, ...]
     """FASTA file or files, plain, gzip or bgzip; a relative path starts at the recipe's folder."""

@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hexamer.errors import SettingsError
+from hexamer.manifest import STRICT
 from hexamer.tokens.tokenizer import MASK_ID, Ids, Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Masking:
     """Shares of the corruption, each from 0 to 1."""
+
+    __pydantic_config__ = STRICT
 
     rate: float = 0.15
     """Tokens that are selected, as a share of those that can be."""

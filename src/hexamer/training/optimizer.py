@@ -10,12 +10,15 @@ from dataclasses import dataclass
 import torch
 
 from hexamer.errors import SettingsError
+from hexamer.manifest import STRICT
 from hexamer.model import NucleotideTransformer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """Learning rate as a function of the step, 1-based."""
+
+    __pydantic_config__ = STRICT
 
     start: float = 5e-5
     """Learning rate of step 1."""

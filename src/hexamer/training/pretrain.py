@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hexamer.device import pick_device
 from hexamer.errors import OutputError, SettingsError
-from hexamer.manifest import write_manifest, write_settings
+from hexamer.manifest import STRICT, write_manifest, write_settings
 from hexamer.model import NucleotideTransformer, load_model, named_size, save_model
 from hexamer.tokens import Corpus, GenomeSource, Masking, build_corpus, mask_tokens
 from hexamer.training.evaluate import evaluate_lm
@@ -30,6 +30,8 @@ from hexamer.training.optimizer import Schedule, make_adam
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
     """Settings of a run; a recipe is this as TOML."""
+
+    __pydantic_config__ = STRICT
 
     genomes: tuple[GenomeSource, ...]
     """What to learn from."""

@@ -1,0 +1,101 @@
+"""The demo: three commands on a real slice of chromosome 20, and a look at what they wrote.
+
+Data: see make_data.py. Scores are hexamer-tiny's; they show the way, not the biology (its model card says what it is worth).
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from hexamer.embeddings import read_embeddings
+from hexamer.genome import VariantFile
+
+HERE = Path(__file__).parent
+OUT = Path("demo-out")
+GENOME = str(HERE / "chr20.fa.gz")
+SCORED, VECTORS = OUT / "variants.scored.vcf.gz", OUT / "windows.h5ad"
+COMMANDS = [
+    ["score-variants", str(HERE / "variants.vcf.gz"), "--genome", GENOME, "--out", str(SCORED)],
+    ["embed", str(HERE / "windows.bed"), "--genome", GENOME, "--out", str(VECTORS)],
+    ["doctor"],
+]
+console = Console(width=100 if not sys.stdout.isatty() else None)
+
+
+def main() -> None:
+    """Run the commands, then print what a person wants to know."""
+    began = time.perf_counter()
+    OUT.mkdir(exist_ok=True)
+    for command in COMMANDS:
+        console.print(f"\n[bold]$ hexamer {' '.join(command)}[/bold]", highlight=False)
+        subprocess.run([sys.executable, "-m", "hexamer", *command], check=True)
+    console.print()
+    scores = read_scores(SCORED)
+    show_surprises(scores)
+    show_frequencies(scores)
+    show_windows()
+    files = "  ".join(str(path) for path in sorted(OUT.iterdir()))
+    console.print(f"{time.perf_counter() - began:.0f} s in all. Written: {files}", highlight=False)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Scored alleles of the annotated VCF: pos, id, change, frequency, llr."""
+    rows = []
+    with VariantFile(path) as source:
+        for record in source:
+            info = dict(entry.split("=", 1) for entry in record.fields[7].split(";") if "=" in entry)
+            if "HX_LLR" in info:
+                frequencies, scores = info["AF"].split(","), info["HX_LLR"].split(",")
+                for alt, frequency, score in zip(record.alts, frequencies, scores, strict=True):
+                    if score != ".":
+                        rows.append((record.pos, record.id, f"{record.ref}>{alt}", float(frequency), float(score)))
+    return pd.DataFrame(rows, columns=["pos", "id", "change", "frequency", "llr"])
+
+
+def show_surprises(scores: pd.DataFrame) -> None:
+    """The alleles that the model expects least."""
+    table = Table(title="SNVs that the model expects least", title_justify="left")
+    for name in ("chr20 position", "id", "change", "allele frequency", "llr (nats)"):
+        table.add_column(name, justify="left" if name in ("id", "change") else "right")
+    for row in scores.nsmallest(8, "llr").itertuples():
+        table.add_row(f"{row.pos:,}", row.id, row.change, f"{row.frequency:.4f}", f"{row.llr:.2f}")
+    console.print(table)
+
+
+def show_frequencies(scores: pd.DataFrame) -> None:
+    """Rare against common alleles."""
+    table = Table(title="llr by allele frequency (below 0: the alternate allele is less expected)", title_justify="left")
+    for name in ("alleles", "number", "median llr", "share below -1"):
+        table.add_column(name, justify="left" if name == "alleles" else "right")
+    classes = {"rare, up to 0.5 %": (0, 0.005), "0.5 to 5 %": (0.005, 0.05), "common, above 5 %": (0.05, 1.01)}
+    for name, (low, high) in classes.items():
+        some = scores.llr[(scores.frequency > low) & (scores.frequency <= high)]
+        table.add_row(name, str(len(some)), f"{some.median():.3f}", f"{(some < -1).mean():.1%}")
+    console.print(table)
+
+
+def show_windows() -> None:
+    """Do windows on exons look alike to the model?"""
+    found = read_embeddings(VECTORS)
+    is_exon = found.obs["name"].str.startswith("exon").to_numpy()
+    vectors = found.X - found.X.mean(axis=0)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarity = vectors @ vectors.T
+    np.fill_diagonal(similarity, -2)
+    same = is_exon[similarity.argmax(axis=1)] == is_exon
+    table = Table(title="200 windows of 600 bases: nearest neighbour by cosine (chance: about 50 %)", title_justify="left")
+    for name in ("windows", "number", "nearest neighbour is of the same kind"):
+        table.add_column(name, justify="left" if name == "windows" else "right")
+    for name, chosen in (("on an exon", is_exon), ("between exons", ~is_exon)):
+        table.add_row(name, str(chosen.sum()), f"{same[chosen].mean():.0%}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from hexamer.effects.likelihood import masked_log_probabilities, window_loss
+from hexamer.embeddings import pad_ids
+from hexamer.tokens import MASK_ID
+
+
+def test_masked_log_probabilities_equal_a_full_forward_pass(model):
+    windows = model.tokenizer.encode(["ACGTTG" * 9, "TTGACCGAN" * 5])
+    got = masked_log_probabilities(model, windows, [4, 2])
+    for window, token, row in zip(windows, (4, 2), got, strict=True):
+        ids = torch.as_tensor(window.copy())
+        ids[token] = MASK_ID
+        np.testing.assert_allclose(row, model(ids[None]).logits[0, token].log_softmax(-1), atol=1e-4)
+    assert windows[0][4] != MASK_ID, "the caller's window was changed"
+
+
+def test_window_loss_leaves_out_cls_and_padding(model):
+    windows = model.tokenizer.encode(["ACGTTG" * 9, "TTGACCGA" * 2])
+    ids = pad_ids(windows, torch.device("cpu"))
+    got = window_loss(ids, model(ids).logits)
+    for window, loss in zip(windows, got, strict=True):
+        one = torch.as_tensor(window)[None].long()
+        expected = F.cross_entropy(model(one).logits[0, 1:], one[0, 1:])
+        np.testing.assert_allclose(loss, expected, atol=1e-4)

@@ -1,0 +1,71 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hexamer.effects.window import centred_window, changed_base, find_reason, place_site, substitute_base
+from hexamer.genome import Variant
+
+
+@given(st.integers(6, 5000), st.data(), st.sampled_from([12, 60, 594, 5994]))
+def test_the_variant_lies_in_a_whole_token_of_a_window_inside_the_contig(length, data, window):
+    base = data.draw(st.integers(0, length - 1))
+    start, end = centred_window(base, length, window, 6)
+    assert 0 <= start <= base < end <= length
+    assert end - start <= window
+    assert (base - start) // 6 * 6 + 6 <= end - start, "the 6-mer of the variant is cut"
+
+
+def test_far_from_the_ends_the_window_is_full_and_the_variant_in_its_middle_at_phase_0():
+    start, end = centred_window(4000, 9000, 594, 6)
+    assert (end - start, (4000 - start) % 6) == (594, 0)
+    assert abs((4000 - start) - (end - 4000)) <= 6
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt", "expected"), [("A", "T", (99, "A", "T")), ("CAT", "CGT", (100, "A", "G")), ("ca", "cA", (99, "C", "C"))]
+)
+def test_changed_base(ref, alt, expected):
+    assert changed_base(Variant("20", 100, ref, alt)) == expected
+
+
+def test_place_site_masks_the_6mer_that_holds_the_base(model, genome):
+    for base in (0, 1, 5, 6, 2500, 5050, 8994, 8997, 8999):
+        site = place_site(model, genome, ("20", base), 594)
+        kmer = model.tokenizer.vocabulary[site.ids[site.token]]
+        assert len(kmer) == 6
+        assert kmer[site.offset] == genome.fetch("20", base, base + 1)
+        for alt in "ACGT":
+            changed = substitute_base(model, site, kmer[site.offset], alt)
+            expected = kmer[: site.offset] + alt + kmer[site.offset + 1 :]
+            assert model.tokenizer.vocabulary[changed] == expected
+
+
+def test_n_within_the_6mer_leaves_no_site_but_n_elsewhere_does(model, genome):
+    assert place_site(model, genome, ("20", 3998), 594) is None
+    assert place_site(model, genome, ("20", 3990), 594) is not None
+    site = place_site(model, genome, ("20", 4200), 594)
+    assert len(site.ids) <= model.config.max_tokens
+    assert model.tokenizer.vocabulary[site.ids[site.token]][site.offset] == genome.fetch("20", 4200, 4201)
+
+
+def test_reasons(genome):
+    ref = genome.fetch("20", 99, 102)
+    other = "C" if ref[0] != "C" else "G"
+    cases = {
+        (100, ref[0], other): "",
+        (100, ref[0].lower(), other.lower()): "",
+        (100, other, ref[0]): "ref_mismatch",
+        (100, ref[0], ref[0] + "A"): "unsupported",
+        (100, ref, ref[0]): "unsupported",
+        (100, ref[0], "*"): "star",
+        (100, ref[0], "<DEL>"): "symbolic",
+        (100, "N", "<DEL>"): "symbolic",
+        (100, ref[0], "A[20:5["): "symbolic",
+        (100, ref[0], "."): "missing",
+        (100, ref[0], "R"): "iupac",
+        (9001, "A", "C"): "past_end",
+        (0, "A", "C"): "past_end",
+    }
+    got = {key: find_reason(genome, Variant("chr20", *key)) for key in cases}
+    assert got == cases
+    assert find_reason(genome, Variant("21", 5, "A", "C")) == "contig_missing"

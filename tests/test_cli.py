@@ -1,0 +1,156 @@
+"""The command line as a user meets it: in a process of its own where that matters, in this one where it is enough."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hexamer import cli
+from hexamer.embeddings import read_embeddings
+from hexamer.model import save_model
+
+COMMANDS = ["score-variants", "embed", "pretrain", "build-corpus", "evaluate-lm", "doctor"]
+HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+
+
+@pytest.fixture(scope="module")
+def model_folder(model, tmp_path_factory) -> str:
+    return str(save_model(model, tmp_path_factory.mktemp("model") / "small"))
+
+
+@pytest.fixture
+def run(capfd, monkeypatch):
+    """Run a command in this process; gives exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hexamer", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+            sys.exit(0)
+        out, err = capfd.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return run
+
+
+def vcf(path: Path, *rows: str) -> Path:
+    path.write_text(HEADER + "".join(row + "\n" for row in rows))
+    return path
+
+
+def test_help_needs_no_torch_and_names_every_command():
+    code = "import sys; sys.argv = ['hexamer', '--help']\nfrom hexamer.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += "assert not {'torch', 'pandas', 'numpy', 'pysam'} & set(sys.modules), 'a heavy part was imported'"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_ends_with_two_examples_that_parse(command):
+    page = CliRunner().invoke(cli.app, [command, "--help"], terminal_width=200).output
+    lines = [line.strip() for line in page.rstrip().splitlines()]
+    assert lines[-3] == "Examples:"
+    options = {word for line in lines[: lines.index("Examples:")] for word in line.replace(",", " ").split() if word[0] == "-"}
+    for line in lines[-2:]:
+        words = line.split("|")[-1].split()
+        assert words[:2] == ["hexamer", command]
+        assert {word for word in words if word.startswith("-") and word != "-"} <= options
+
+
+def test_embed_fasta_and_bed(run, model_folder, fasta, tmp_path):
+    for name in ("a.h5ad", "a.parquet"):
+        assert run("embed", fasta, "--out", tmp_path / name, "--model", model_folder)[0] == 0
+    found = read_embeddings(tmp_path / "a.h5ad")
+    assert found.obs["name"].tolist() == ["20", "short", "tiny"]
+    (tmp_path / "a.bed").write_text("chr20\t10\t40\tx\nchr20\t8990\t9100\ty\n")
+    code, _, err = run("embed", tmp_path / "a.bed", "-g", fasta, "-o", tmp_path / "b.h5ad", "-m", model_folder)
+    assert code == 0
+    assert "past_end" in err
+    assert read_embeddings(tmp_path / "b.h5ad").obs["chrom"].tolist() == ["chr20", "chr20"]
+
+
+def test_score_variants_tells_what_became_of_every_allele(run, model_folder, genome, fasta, tmp_path):
+    ref = genome.fetch("20", 99, 100)
+    path = vcf(tmp_path / "v.vcf", f"20\t100\t.\t{ref}\t{'C' if ref != 'C' else 'G'}\t.\t.\t.", f"20\t100\t.\t{ref}\t{ref}A\t.\t.\t.")
+    code, _, err = run("score-variants", path, "-g", fasta, "-o", tmp_path / "o.vcf.gz", "-m", model_folder, "--scores", "llr, l2")
+    assert code == 0, err
+    assert "1  scored" in err
+    assert "1  unsupported" in err
+    assert (tmp_path / "o.vcf.gz.tbi").exists()
+    assert "HX_L2=" in gzip.open(tmp_path / "o.vcf.gz", "rt").read()
+
+
+def test_standard_input(model_folder, genome, fasta, tmp_path):
+    text = HEADER + f"20\t100\t.\t{genome.fetch('20', 99, 100)}\tN\t.\t.\t.\n"
+    command = [sys.executable, "-m", "hexamer", "score-variants", "-", "-g", str(fasta), "-o", str(tmp_path / "o.tsv")]
+    done = subprocess.run([*command, "-m", model_folder], input=text.encode(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "o.tsv").read_text().endswith("\tiupac\n")
+
+
+def test_pretrain_takes_several_files_behind_genome(run, fasta, tmp_path, monkeypatch):
+    from hexamer.model import SIZES, ModelConfig
+
+    monkeypatch.setitem(SIZES, "tiny", ModelConfig(layers=1, width=8, heads=2, ffn=8))
+    other = tmp_path / "other.fa"
+    other.write_text(">x\n" + "ACGTTGCAAC" * 900 + "\n")
+    code, _, err = run("pretrain", "--genome", fasta, other, "--out", tmp_path / "run", "--max-steps", 1)
+    assert code == 0, err
+    assert (tmp_path / "run" / "model" / "config.json").exists()
+    code, out, err = run("evaluate-lm", tmp_path / "run/model", "--corpus", tmp_path / "run/corpus")
+    assert code == 2
+    assert "no genome has a held-out region" in err
+
+
+MISTAKES = {
+    "a file that is not there": ("embed {tmp}/no.fa -o {tmp}/x.h5ad -m {model}", "no.fa"),
+    "BED without a genome": ("embed {tmp}/a.bed -o {tmp}/x.h5ad", "--genome FASTA would work"),
+    "an ending that is not known": ("embed {fasta} -o {tmp}/x.csv", ".h5ad or .parquet"),
+    "a pool that does not exist": ("embed {fasta} -o {tmp}/x.h5ad --pool sum", "mean, max, cls, none"),
+    "a model that does not exist": ("embed {fasta} -o {tmp}/x.h5ad -m hexamer-huge", "hexamer-huge"),
+    "a score that does not exist": ("score-variants {tmp}/v.vcf -g {fasta} -o {tmp}/o.vcf --scores lrr", "llr, l1"),
+    "an empty VCF": ("score-variants {tmp}/empty.vcf -g {fasta} -o {tmp}/o.vcf -m {model}", "empty.vcf"),
+    "a VCF without header": ("score-variants {tmp}/bare.vcf -g {fasta} -o {tmp}/o.vcf -m {model}", "bare.vcf:1"),
+    "a truncated gzip": ("score-variants {tmp}/cut.vcf.gz -g {fasta} -o {tmp}/o.vcf -m {model}", "cut.vcf.gz"),
+    "a genome that is no FASTA": ("score-variants {tmp}/v.vcf -g {tmp}/v.vcf -o {tmp}/o.vcf", "v.vcf"),
+    "a recipe with a wrong key": ("pretrain {tmp}/r.toml", "there is no setting 'max_step'; the nearest is 'max_steps'"),
+    "no recipe and no genome": ("pretrain", "one TOML recipe, or --genome"),
+    "a corpus that is none": ("evaluate-lm {model} --corpus {tmp}", "holds no corpus.json"),
+    "a device that does not exist": ("doctor --device tpu", "'tpu'"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_gives_one_line_and_exit_code_2_and_no_output(case, run, model_folder, fasta, tmp_path):
+    vcf(tmp_path / "v.vcf", "20\t1\t.\tA\tC\t.\t.\t.")
+    (tmp_path / "empty.vcf").write_text("")
+    (tmp_path / "bare.vcf").write_text("20\t1\t.\tA\tC\t.\t.\t.\n")
+    (tmp_path / "cut.vcf.gz").write_bytes(gzip.compress((HEADER + "20\t1\t.\tA\tC\t.\t.\t.\n" * 500).encode())[:-20])
+    (tmp_path / "a.bed").write_text("20\t1\t5\n")
+    (tmp_path / "r.toml").write_text('out = "x"\nmax_step = 4\n[[genomes]]\nfasta = "a.fa"\n')
+    before = sorted(tmp_path.iterdir())
+    command, part = MISTAKES[case]
+    code, _, err = run(*command.format(tmp=tmp_path, fasta=fasta, model=model_folder).split())
+    lines = [line for line in err.splitlines() if line.startswith("hexamer:")]
+    assert code == 2, err
+    assert len(lines) == 1
+    assert part in lines[0]
+    assert "Traceback" not in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_fault_of_the_program_is_one_line_and_exit_code_1(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("hexamer.model.load_model", lambda *_, **__: 1 / 0)
+    code, _, err = run("doctor")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "ZeroDivisionError" in err
+
+
+def test_version(run):
+    code, out, _ = run("--version")
+    assert (code, out.split()[0]) == (0, "hexamer")
