@@ -39,9 +39,13 @@ def main(data: Path) -> None:
     exons = pd.read_csv(data / "annotation/GRCh37_exons_chr20_chr22_chrX.csv.gz")
     exons = exons[(exons.Chromosome == "chr20") & (exons.Start > BLANK + WINDOW) & (exons.End < END - WINDOW)]
     centres = ((exons.Start + exons.End) // 2).rename("centre")
-    exons = exons.assign(centre=centres // WINDOW * WINDOW + WINDOW // 2).drop_duplicates("centre").sort_values("centre")
+    exons = (
+        exons.assign(centre=centres // WINDOW * WINDOW + WINDOW // 2).drop_duplicates("centre").sort_values("centre")
+    )
     picked = exons.iloc[[i * len(exons) // 100 for i in range(100)]]
-    rows = [(c - WINDOW // 2, c + WINDOW // 2, f"exon:{g}") for c, g in zip(picked.centre, picked.gene_name, strict=True)]
+    rows = [
+        (c - WINDOW // 2, c + WINDOW // 2, f"exon:{g}") for c, g in zip(picked.centre, picked.gene_name, strict=True)
+    ]
     free = [
         start
         for start in range(BLANK + WINDOW, END - WINDOW, WINDOW)

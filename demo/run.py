@@ -1,6 +1,7 @@
 """The demo: three commands on a real slice of chromosome 20, and a look at what they wrote.
 
-Data: see make_data.py. Scores are hexamer-tiny's; they show the way, not the biology (its model card says what it is worth).
+Data: see make_data.py. Scores are hexamer-tiny's; they show the way, not the biology (its model card says what it is
+worth).
 """
 
 import subprocess
@@ -59,7 +60,7 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 
 def show_surprises(scores: pd.DataFrame) -> None:
-    """The alleles that the model expects least."""
+    """Print the alleles that the model expects least."""
     table = Table(title="SNVs that the model expects least", title_justify="left")
     for name in ("chr20 position", "id", "change", "allele frequency", "llr (nats)"):
         table.add_column(name, justify="left" if name in ("id", "change") else "right")
@@ -69,8 +70,10 @@ def show_surprises(scores: pd.DataFrame) -> None:
 
 
 def show_frequencies(scores: pd.DataFrame) -> None:
-    """Rare against common alleles."""
-    table = Table(title="llr by allele frequency (below 0: the alternate allele is less expected)", title_justify="left")
+    """Print rare against common alleles."""
+    table = Table(
+        title="llr by allele frequency (below 0: the alternate allele is less expected)", title_justify="left"
+    )
     for name in ("alleles", "number", "median llr", "share below -1"):
         table.add_column(name, justify="left" if name == "alleles" else "right")
     classes = {"rare, up to 0.5 %": (0, 0.005), "0.5 to 5 %": (0.005, 0.05), "common, above 5 %": (0.05, 1.01)}
@@ -81,7 +84,7 @@ def show_frequencies(scores: pd.DataFrame) -> None:
 
 
 def show_windows() -> None:
-    """Do windows on exons look alike to the model?"""
+    """Print whether windows on exons look alike to the model."""
     found = read_embeddings(VECTORS)
     is_exon = found.obs["name"].str.startswith("exon").to_numpy()
     vectors = found.X - found.X.mean(axis=0)
@@ -89,7 +92,9 @@ def show_windows() -> None:
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -2)
     same = is_exon[similarity.argmax(axis=1)] == is_exon
-    table = Table(title="200 windows of 600 bases: nearest neighbour by cosine (chance: about 50 %)", title_justify="left")
+    table = Table(
+        title="200 windows of 600 bases: nearest neighbour by cosine (chance: about 50 %)", title_justify="left"
+    )
     for name in ("windows", "number", "nearest neighbour is of the same kind"):
         table.add_column(name, justify="left" if name == "windows" else "right")
     for name, chosen in (("on an exon", is_exon), ("between exons", ~is_exon)):

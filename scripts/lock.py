@@ -1,8 +1,8 @@
 """Remake the lock files from pyproject.toml (needs uv on the PATH).
 
-The Linux build of torch on PyPI brings several gigabytes of CUDA libraries; they go into requirements-cuda.lock, which the
-set-up reads only when that build was installed. requirements-cpu.lock names the official CPU build, which the set-up
-takes where pip is told of a place that offers it (PyPI does not).
+The Linux build of torch on PyPI brings several gigabytes of CUDA libraries; they go into requirements-cuda.lock,
+which the set-up reads only when that build was installed. requirements-cpu.lock names the official CPU build, which
+the set-up takes where pip is told of a place that offers it (PyPI does not).
 """
 
 import re
@@ -24,8 +24,8 @@ def main() -> None:
         build, pins, out = (Path(folder) / name for name in ("build.in", "pins.txt", "all.lock"))
         build.write_text("hatchling\neditables\n")
         pins.write_text(f"torch=={TORCH}\n")
-        options = "--group dev --extra hf --universal --python-version 3.11 --generate-hashes".split()
-        options += "--no-emit-index-url --no-annotate --no-header --quiet".split()
+        options = ["--group", "dev", "--extra", "hf", "--universal", "--python-version", "3.11", "--generate-hashes"]
+        options += ["--no-emit-index-url", "--no-annotate", "--no-header", "--quiet"]
         command = ["uv", "pip", "compile", "pyproject.toml", build, *options, "-c", pins, "-o", out]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         entries = re.split(r"\n(?=[a-z])", out.read_text().strip())

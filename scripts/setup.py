@@ -22,7 +22,9 @@ def run(*command: object) -> None:
 def main() -> None:
     """Make the environment."""
     if sys.version_info < (3, 11):
-        sys.exit(f"hexamer needs Python 3.11 or later, this is {sys.version.split()[0]}; make PYTHON=python3.11 would work")
+        sys.exit(
+            f"hexamer needs Python 3.11 or later, this is {sys.version.split()[0]}; make PYTHON=python3.11 would work"
+        )
     print("setting up .venv from requirements.lock: once, a few minutes", file=sys.stderr, flush=True)
     try:
         import ensurepip  # noqa: F401
@@ -31,7 +33,8 @@ def main() -> None:
         sys.exit("this Python has no venv module; on Debian and Ubuntu: apt install python3-venv")
     run(sys.executable, "-m", "venv", "--clear", VENV)
     locked = [*PIP, "install", "--require-hashes", "--no-deps", "-r"]
-    # The small CPU build of torch, where pip is set up to find it; otherwise requirements.lock brings the build on PyPI.
+    # The small CPU build of torch, where pip is set up to find it; otherwise requirements.lock brings the build on
+    # PyPI.
     subprocess.run([*locked, "requirements-cpu.lock"], cwd=ROOT, capture_output=True)
     run(*locked, "requirements.lock")
     show = "from importlib.metadata import version; print(version('torch'))"

@@ -28,7 +28,7 @@ _HOMES = {
     "score_variants": "hexamer.effects",
 }
 
-__all__ = [*sorted(_HOMES)]  # noqa: PLE0604
+__all__ = [*sorted(_HOMES)]
 
 try:
     __version__ = version("hexamer")

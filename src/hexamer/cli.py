@@ -1,8 +1,8 @@
 """The command line: one small function per command, over the public function of the same name.
 
-Nothing here computes. Heavy parts (torch, pandas) are imported inside the commands, so that `--help` and mistakes in options
-answer at once. A `HexamerError` becomes one line and exit code 2; any other crash one line and exit code 1, with the
-traceback when HEXAMER_TRACEBACK is set.
+Nothing here computes. Heavy parts (torch, pandas) are imported inside the commands, so that `--help` and mistakes in
+options answer at once. A `HexamerError` becomes one line and exit code 2; any other crash one line and exit code 1,
+with the traceback when HEXAMER_TRACEBACK is set.
 """
 
 import os
@@ -72,7 +72,9 @@ def score_variants(
     scores: Annotated[str, typer.Option(help="Comma list of llr,l1,l2,cosine,dot,loss,loss_diff.")] = "llr",
     window: Annotated[int, typer.Option(help="Bases around each variant, at most what the model reads.")] = 6000,
     layer: Annotated[int, typer.Option(help="Layer that distances compare; -1 is the last.")] = -1,
-    pool: Annotated[str, typer.Option(help="Distances compare the variant's token, or the mean over the window.")] = "token",
+    pool: Annotated[
+        str, typer.Option(help="Distances compare the variant's token, or the mean over the window.")
+    ] = "token",
     device: DeviceOption = "auto",
 ) -> None:
     """Score the SNVs of a variant file; every record comes back, with scores or with a reason."""
@@ -106,12 +108,16 @@ def score_variants(
     )
 )
 def embed(
-    sequences: Annotated[Path, typer.Argument(metavar="INPUT", help="FASTA (plain, gzip, bgzip), or BED with --genome.")],
+    sequences: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="FASTA (plain, gzip, bgzip), or BED with --genome.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help=".h5ad or .parquet.")],
     genome: Annotated[Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for BED.")] = None,
     model: ModelOption = "hexamer-tiny",
     layer: Annotated[int, typer.Option(help="0 (token embedding) to the number of blocks; -1 is the last.")] = -1,
-    pool: Annotated[str, typer.Option(help="mean, max, cls, or none (one row per token).")] = "mean",
+    pool: Annotated[
+        Any, typer.Option(metavar="TEXT", parser=str, help="mean, max, cls, or none (one row per token).")
+    ] = "mean",
     token_budget: Annotated[int, typer.Option(help="Tokens that go through the encoder at a time.")] = 4096,
     device: DeviceOption = "auto",
 ) -> None:
@@ -134,7 +140,12 @@ def embed(
     encoder = load_model(model, device=device)
     with _counter("sequences") as advance:
         found = embed_sequences(
-            encoder, _count(items, advance), reference, layer=layer, pool=pool, token_budget=token_budget  # type: ignore[arg-type]
+            encoder,
+            _count(items, advance),
+            reference,
+            layer=layer,
+            pool=pool,
+            token_budget=token_budget,
         )
     write_embeddings(out, found)
     facts = {"settings": found.uns["hexamer"], "input": describe_file(sequences), "model": model, "rows": found.n_obs}
@@ -165,7 +176,8 @@ def pretrain(
         list[Path] | None, typer.Argument(metavar="[RECIPE]", help="TOML recipe; options replace its values.")
     ] = None,
     genome: Annotated[
-        list[str] | None, typer.Option("--genome", "-g", metavar="FASTA ...", help="FASTA files in place of a recipe's.")
+        list[str] | None,
+        typer.Option("--genome", "-g", metavar="FASTA ...", help="FASTA files in place of a recipe's."),
     ] = None,
     hold_out: Annotated[list[str] | None, typer.Option(help="Contigs or regions of --genome never trained on.")] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
@@ -304,7 +316,9 @@ def _show_version(shown: bool) -> None:
     )
 )
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Say the version.", callback=_show_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version.", callback=_show_version, is_eager=True)
+    ] = False,
 ) -> None:
     """DNA as 6-mers: embeddings, variant scores and pre-training with Nucleotide Transformers."""
 

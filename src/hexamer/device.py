@@ -39,7 +39,9 @@ def pick_device(device: str = "auto") -> "torch.device":
     except RuntimeError as error:
         raise SettingsError(f"device {device!r} is unknown; auto, cpu, cuda or cuda:0 would work") from error
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise SettingsError(f"device {device!r}: this machine has {torch.cuda.device_count()} CUDA devices; cpu would work")
+        raise SettingsError(
+            f"device {device!r}: this machine has {torch.cuda.device_count()} CUDA devices; cpu would work"
+        )
     if found.type not in ("cpu", "cuda", "mps"):
         raise SettingsError(f"device {device!r} is not supported; auto, cpu or cuda would work")
     return found

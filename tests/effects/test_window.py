@@ -22,7 +22,8 @@ def test_far_from_the_ends_the_window_is_full_and_the_variant_in_its_middle_at_p
 
 
 @pytest.mark.parametrize(
-    ("ref", "alt", "expected"), [("A", "T", (99, "A", "T")), ("CAT", "CGT", (100, "A", "G")), ("ca", "cA", (99, "C", "C"))]
+    ("ref", "alt", "expected"),
+    [("A", "T", (99, "A", "T")), ("CAT", "CGT", (100, "A", "G")), ("ca", "cA", (99, "C", "C"))],
 )
 def test_changed_base(ref, alt, expected):
     assert changed_base(Variant("20", 100, ref, alt)) == expected

@@ -9,7 +9,13 @@ from hexamer.embeddings.extract import plan_windows
 from hexamer.errors import SequenceError, SettingsError
 from hexamer.genome import Genome, Interval
 
-SEQUENCES = [("a", "ACGTTGCA" * 30), ("b", "acgtNNacgRt"), ("c", "A"), ("long", "ACGTTGACCA" * 300), ("e", "GATTACA" * 9)]
+SEQUENCES = [
+    ("a", "ACGTTGCA" * 30),
+    ("b", "acgtNNacgRt"),
+    ("c", "A"),
+    ("long", "ACGTTGACCA" * 300),
+    ("e", "GATTACA" * 9),
+]
 
 
 @given(st.integers(0, 500), st.integers(1, 40))
@@ -18,7 +24,7 @@ def test_every_token_counts_in_exactly_one_window(tokens, longest):
     counted = [start + i - 1 for start, _, keep in windows for i in range(keep.start, keep.stop)]
     assert counted == list(range(tokens))
     assert all(0 <= start <= end <= tokens and end - start <= longest for start, end, _ in windows)
-    assert all(1 <= keep.start and keep.stop <= end - start + 1 for start, end, keep in windows)
+    assert all(keep.start >= 1 and keep.stop <= end - start + 1 for start, end, keep in windows)
 
 
 @given(st.lists(st.integers(1, 50), max_size=30), st.integers(1, 100))
@@ -45,7 +51,8 @@ def test_mean_is_the_mean_of_the_tokens_of_a_plain_forward_pass(model):
 
 
 def test_long_sequences_keep_their_middle_tokens(model):
-    """A token far from any window's edge has the vector that a window centred elsewhere gives, near enough in layer 1."""
+    """A token far from any window's edge has the vector that a window centred elsewhere gives, near enough in layer
+    1."""
     found = embed(model, [SEQUENCES[3]], pool="none", layer=0)
     ids = model.tokenizer.encode([SEQUENCES[3][1]])[0][1:]
     np.testing.assert_allclose(found.X, model.embed_tokens.weight[torch.as_tensor(ids)], atol=1e-6)
@@ -54,7 +61,12 @@ def test_long_sequences_keep_their_middle_tokens(model):
 
 
 def test_rows_come_back_with_reasons(model, genome):
-    places = [Interval("20", 100, 700), Interval("nowhere", 0, 5), Interval("20", 8990, 9001), Interval("20", 4000, 4020)]
+    places = [
+        Interval("20", 100, 700),
+        Interval("nowhere", 0, 5),
+        Interval("20", 8990, 9001),
+        Interval("20", 4000, 4020),
+    ]
     found = embed(model, places, genome)
     assert found.obs["reason"].tolist() == ["", "contig_missing", "past_end", ""]
     assert np.isnan(found.X).all(axis=1).tolist() == [False, True, True, False]

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,8 +23,7 @@ def test_pooling_by_windows_equals_pooling_at_once(sizes, seed):
     edges = np.cumsum([0, *sizes])
     for pool, whole in (("mean", tokens.mean(0)), ("max", tokens.max(0))):
         parts = [
-            pool_window(np.concatenate([tokens[:1], tokens[a:b]]), slice(1, None), pool)
-            for a, b in zip(edges, edges[1:], strict=False)
+            pool_window(np.concatenate([tokens[:1], tokens[a:b]]), slice(1, None), pool) for a, b in pairwise(edges)
         ]
         np.testing.assert_allclose(join_windows(parts, sizes, pool)[0], whole, atol=1e-5)
 

@@ -14,7 +14,9 @@ def test_files_hold_what_was_computed(model, tmp_path, ending, pool):
     back = read_embeddings(write_embeddings(tmp_path / f"x{ending}", found))
     np.testing.assert_array_equal(back.X, found.X)
     pd.testing.assert_frame_equal(
-        back.obs.astype(str).reset_index(drop=True), found.obs.astype(str).reset_index(drop=True), check_categorical=False
+        back.obs.astype(str).reset_index(drop=True),
+        found.obs.astype(str).reset_index(drop=True),
+        check_categorical=False,
     )
     assert back.uns["hexamer"]["pool"] == pool
     assert [p.name for p in tmp_path.iterdir()] == [f"x{ending}"]

@@ -55,7 +55,9 @@ def test_scores_by_brute_force():
     before, around = markov.score_tokens(window, np.array([10]), 3)
 
     def chain(sequence: list[int]) -> float:
-        return sum(float(markov.log_base[sequence[i - 2] * 4 + sequence[i - 1], sequence[i]]) for i in range(2, len(sequence)))
+        return sum(
+            float(markov.log_base[sequence[i - 2] * 4 + sequence[i - 1], sequence[i]]) for i in range(2, len(sequence))
+        )
 
     left, right = window[8:10].tolist(), window[13:15].tolist()
     joint = {t: chain([*left, *t, *right]) for t in itertools.product(range(4), repeat=3)}

@@ -72,5 +72,5 @@ def test_a_half_written_checkpoint_is_no_checkpoint(tmp_path, monkeypatch):
 
 def test_a_checkpoint_of_another_size_is_refused(tmp_path):
     folder = save_checkpoint(new_run(), tmp_path, keep=1)
-    with pytest.raises(CheckpointError, match="width=16.*this run has.*width=32"):
+    with pytest.raises(CheckpointError, match=r"width=16.*this run has.*width=32"):
         load_checkpoint(new_run(width=32), folder)

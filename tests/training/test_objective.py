@@ -14,7 +14,7 @@ def test_loss_is_cross_entropy_at_the_selected_tokens_only(model):
     expected = F.cross_entropy(logits[0, 4], ids[0, 4]) + F.cross_entropy(logits[2, 7], ids[2, 7])
     torch.testing.assert_close(got.total, expected, atol=1e-4, rtol=1e-5)
     right = int(logits[0, 4].argmax() == ids[0, 4]) + int(logits[2, 7].argmax() == ids[2, 7])
-    assert (int(got.correct), got.count) == (right, 2)
+    assert (int(got.correct), got.asked) == (right, 2)
 
 
 def test_bf16_is_near_and_its_loss_is_float32(model):

@@ -46,9 +46,10 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_log(config, tmp_path, monk
     def die(*_, **__):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(import_module("hexamer.training.pretrain"), "_held_out_losses", die)  # dies in step 3, after checkpoint 2
-        pretrain(killed, progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("hexamer.training.pretrain"), "_held_out_losses", die)
+        with pytest.raises(KeyboardInterrupt):  # in step 3, after checkpoint 2
+            pretrain(killed, progress=False)
     with (tmp_path / "killed" / "log.jsonl").open("a") as file:
         file.write('{"step": 3, "lo')
     resumed = pretrain(killed, resume=True, progress=False)

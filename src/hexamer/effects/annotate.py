@@ -1,8 +1,8 @@
 """Variant files in, scored variant files out, nothing lost.
 
-Every record comes back in its place with its columns as they were, and in INFO either a score for each alternate allele or
-the reason why there is none. Tables (`.tsv`, `.parquet`) have one row per alternate allele. Records stream through in
-pieces, so memory does not grow with the file. Source of the file format: VCF 4.3, section 1.
+Every record comes back in its place with its columns as they were, and in INFO either a score for each alternate
+allele or the reason why there is none. Tables (`.tsv`, `.parquet`) have one row per alternate allele. Records stream
+through in pieces, so memory does not grow with the file. Source of the file format: VCF 4.3, section 1.
 """
 
 from collections import Counter
@@ -187,7 +187,7 @@ def _text_out(path: Path) -> Any:
     if path.name.endswith(".gz"):
         import pysam
 
-        return pysam.BGZFile(str(path), "wb")
+        return pysam.BGZFile(str(path), "wb", index=None)
     return path.open("wb")
 
 

@@ -1,7 +1,7 @@
 """How far apart the embeddings of the two alleles lie.
 
-The paper's zero-shot scores compare one vector per allele: the token that holds the variant, or the mean over the window.
-Not here: where the vectors come from (`score`). Source: Dalla-Torre et al. (2025), zero-shot variant scores.
+The paper's zero-shot scores compare one vector per allele: the token that holds the variant, or the mean over the
+window. Not here: where the vectors come from (`score`). Source: Dalla-Torre et al. (2025), zero-shot variant scores.
 """
 
 from collections.abc import Callable

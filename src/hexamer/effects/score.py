@@ -3,7 +3,8 @@
 What is compared:
 
 * `llr`: the variant's 6-mer is masked; log p(6-mer with alt) - log p(6-mer with ref). One forward pass per site.
-* `l1`, `l2`, `cosine`, `dot`: embeddings of the two unmasked windows, at the variant's token or averaged over the window.
+* `l1`, `l2`, `cosine`, `dot`: embeddings of the two unmasked windows, at the variant's token or averaged over the
+  window.
 * `loss`, `loss_diff`: mean cross-entropy of the unmasked alt window, and that minus the ref window's.
 
 Source: zero-shot scores of Dalla-Torre et al. (2025). Not here: where the window
@@ -30,7 +31,7 @@ from hexamer.model import NucleotideTransformer
 from hexamer.tokens.tokenizer import Ids
 
 SCORES = {
-    "llr": "Log-likelihood ratio log p(alt) - log p(ref) of the variant's masked 6-mer, in nats; below 0: alt is less expected",
+    "llr": "Log-likelihood ratio log p(alt) - log p(ref) of the masked 6-mer, in nats; below 0: alt is less expected",
     "l1": "L1 distance of ref and alt embeddings",
     "l2": "Euclidean distance of ref and alt embeddings",
     "cosine": "Cosine similarity of ref and alt embeddings; 1: no change",
@@ -110,7 +111,7 @@ def score_variants(
     layer: int = -1,
     pool: Literal["token", "mean"] = "token",
 ) -> VariantScores:
-    """Score variants against a genome.
+    r"""Score variants against a genome.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def score_variants(
     --------
     >>> import tempfile; from pathlib import Path; from hexamer.model import ModelConfig
     >>> folder = tempfile.TemporaryDirectory(); fasta = Path(folder.name) / "g.fa"
-    >>> _ = fasta.write_text(">chr1\\n" + "ACGTTGCA" * 50 + "\\n")
+    >>> _ = fasta.write_text(">chr1\n" + "ACGTTGCA" * 50 + "\n")
     >>> model = NucleotideTransformer(ModelConfig(layers=1, width=8, heads=2, ffn=8))
     >>> variants = [Variant("1", 101, "T", "G"), Variant("1", 101, "C", "G"), Variant("1", 101, "T", "TA")]
     >>> list(score_variants(model, Genome(fasta), variants).table["reason"])
@@ -205,7 +206,7 @@ def _masked_site_logs(
 ) -> dict[tuple[str, int], npt.NDArray[np.float32]]:
     """Log probabilities [V] at the masked k-mer of each site."""
     keys = list(sites)
-    logs = {}
+    logs: dict[tuple[str, int], npt.NDArray[np.float32]] = {}
     for batch in batches_by_length([len(sites[key].ids) for key in keys], token_budget):
         chosen = [sites[keys[i]] for i in batch]
         found = masked_log_probabilities(model, [site.ids for site in chosen], [site.token for site in chosen])

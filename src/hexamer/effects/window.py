@@ -1,8 +1,8 @@
 """The window around a variant: where it lies, which token holds the variant, and why there may be none.
 
-The window is centred: the variant is the first base (phase 0) of the middle 6-mer. At a contig's ends the window is cut in
-steps of whole 6-mers, so that the phase stays. Source: 6,000 bp centred on the SNP in Dalla-Torre et al. (2025); the
-phase is our choice.
+The window is centred: the variant is the first base (phase 0) of the middle 6-mer. At a contig's ends the window is
+cut in steps of whole 6-mers, so that the phase stays. Source: 6,000 bp centred on the SNP in Dalla-Torre et al.
+(2025); the phase is our choice.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from hexamer.tokens.tokenizer import Ids
 
 @dataclass(frozen=True)
 class Site:
-    """A base of the genome in its window; `ids` [L] with `<cls>`, `token` the index of its 6-mer, `offset` within that."""
+    """A base in its window: `ids` [L] with `<cls>`, `token` the index of its 6-mer, `offset` its place within that."""
 
     ids: Ids
     token: int

@@ -67,9 +67,9 @@ def embed(
     -------
     AnnData
         `X`: float32 [N, D]. `obs`: `name`, and for intervals `chrom`, `start`, `end`, `strand`; `bases`, `n`
-        (letters other than A, C, G, T, all read as N), `tokens`, `reason` (empty where there is a vector, else a code of
-        `REASONS`, and the row of X is NaN). With "none": `name`, `token` (index), and `start`, `end` in the sequence, or on the genome for
-        intervals. `uns["hexamer"]`: layer, pooling, sizes of the model, versions.
+        (letters other than A, C, G, T, all read as N), `tokens`, `reason` (empty where there is a vector, else a
+        code of `REASONS`, and the row of X is NaN). With "none": `name`, `token` (index), and `start`, `end` in the
+        sequence, or on the genome for intervals. `uns["hexamer"]`: layer, pooling, sizes of the model, versions.
 
     Raises
     ------
@@ -130,7 +130,9 @@ def embed_stream(
         yield _finish(model, waiting, layer, pool, token_budget)
 
 
-def _read(model: NucleotideTransformer, item: str | tuple[str, str] | Interval, genome: Genome | None, row: int) -> _Sequence:
+def _read(
+    model: NucleotideTransformer, item: str | tuple[str, str] | Interval, genome: Genome | None, row: int
+) -> _Sequence:
     """Fetch, check and tokenise one input row."""
     facts: dict[str, Any] = {"name": f"sequence_{row}"}
     reason, letters = "", ""
@@ -181,7 +183,7 @@ def plan_windows(tokens: int, longest: int) -> list[tuple[int, int, slice]]:
     if tokens <= longest:
         return [(0, tokens, slice(1, tokens + 1))]
     overlap = max(longest // 4, 1) if longest > 1 else 0
-    starts = list(range(0, tokens - longest, longest - overlap)) + [tokens - longest]
+    starts = [*range(0, tokens - longest, longest - overlap), tokens - longest]
     windows, counted = [], 0
     for i, start in enumerate(starts):
         end = start + longest
@@ -294,7 +296,7 @@ def _token_rows(model: NucleotideTransformer, row: _Sequence) -> pd.DataFrame:
     """Obs of one row with pool "none": a line per token, or one line with the reason."""
     facts = {key: row.facts[key] for key in ("name", "chrom", "strand", "reason") if key in row.facts}
     if row.facts["reason"]:
-        return pd.DataFrame([{**facts, "token": -1, "start": -1, "end": -1}])
+        return pd.DataFrame([facts | {"token": -1, "start": -1, "end": -1}])
     starts, ends = (places[1:] for places in token_spans(model.tokenizer, row.ids))
     if row.facts.get("strand") == "-":
         starts, ends = row.facts["end"] - ends, row.facts["end"] - starts

@@ -1,4 +1,5 @@
-"""From token vectors to one vector per sequence; `<cls>` and padding never take part, except `<cls>` when it is asked for.
+"""From token vectors to one vector per sequence; `<cls>` and padding never take part, except `<cls>` when it is
+asked for.
 
 A long sequence arrives window by window, so every way of pooling is a pair: what a window gives, and how windows are
 put together. Both are exact: the mean over windows is the mean over all tokens.

@@ -68,7 +68,9 @@ def _write_parquet(path: Path, embeddings: "AnnData") -> None:
     import pyarrow.parquet as pq
 
     vectors = pd.DataFrame(embeddings.X, columns=[f"e{i}" for i in range(embeddings.n_vars)])
-    table = pa.Table.from_pandas(pd.concat([embeddings.obs.reset_index(drop=True), vectors], axis=1), preserve_index=False)
+    table = pa.Table.from_pandas(
+        pd.concat([embeddings.obs.reset_index(drop=True), vectors], axis=1), preserve_index=False
+    )
     settings = json.dumps(embeddings.uns["hexamer"], default=str).encode()
     pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), b"hexamer": settings}), path)
 

@@ -4,4 +4,13 @@ from hexamer.model.checkpoint import load_model, read_config, save_model
 from hexamer.model.config import SIZES, ModelConfig, named_size
 from hexamer.model.transformer import ModelOutput, NucleotideTransformer
 
-__all__ = ["SIZES", "ModelConfig", "ModelOutput", "NucleotideTransformer", "load_model", "named_size", "read_config", "save_model"]
+__all__ = [
+    "SIZES",
+    "ModelConfig",
+    "ModelOutput",
+    "NucleotideTransformer",
+    "load_model",
+    "named_size",
+    "read_config",
+    "save_model",
+]

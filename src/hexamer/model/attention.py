@@ -6,7 +6,7 @@ never hold it). Tests keep the two equal. Letters: B batch, H heads, L tokens, E
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, keep: Tensor | None) -> Tensor:

@@ -224,7 +224,9 @@ def _find_folder(name: str | Path, revision: str | None) -> Path:
         return Path(snapshot_download(str(name), revision=revision, allow_patterns=_HUB_FILES))
     except Exception as error:
         reason = type(error).__name__
-        raise CheckpointError(f"model {name!r} is no folder and could not be had from the hub ({reason}); {advice}") from error
+        raise CheckpointError(
+            f"model {name!r} is no folder and could not be had from the hub ({reason}); {advice}"
+        ) from error
 
 
 def _check_vocabulary(folder: Path, config: ModelConfig) -> None:

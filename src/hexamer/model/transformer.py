@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from hexamer.errors import SequenceError, SettingsError
 from hexamer.model.attention import attend, attention_weights
@@ -51,7 +51,8 @@ class ModelOutput:
 def rotary_turn(tokens: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and sine [L, E] of rotary positions (Su et al. 2021), in float32; position 0 is `<cls>`."""
     exponents = torch.arange(0, head_width, 2, device=device, dtype=torch.float32) / head_width
-    # The originals round 10000^x before they invert it; 10000^-x differs by 1e-7, which grows to 2e-4 in layer 2 (2026-11).
+    # The originals round 10000^x before they invert it; 10000^-x differs by 1e-7, which grows to 2e-4 in layer 2
+    # (2026-11).
     frequencies = 1.0 / 10000.0**exponents
     angles = torch.arange(tokens, device=device, dtype=torch.float32)[:, None] * frequencies
     angles = torch.cat([angles, angles], dim=-1)

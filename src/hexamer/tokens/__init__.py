@@ -1,4 +1,4 @@
-"""The sequence as the model reads it: bases as numbers, 6-mer tokens, masking, and the corpus that windows come from."""
+"""The sequence as the model reads it: bases as numbers, 6-mer tokens, masking, and the corpus of windows."""
 
 from hexamer.tokens.alphabet import LetterReport, bases_to_codes, codes_to_bases, report_letters, reverse_complement
 from hexamer.tokens.coordinates import token_of_base, token_spans

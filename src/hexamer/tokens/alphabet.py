@@ -15,10 +15,10 @@ N_CODE = 4
 
 Codes = npt.NDArray[np.uint8]
 
-_CODE_OF_BYTE = bytearray([N_CODE]) * 256
+_table = bytearray([N_CODE]) * 256
 for _code, _base in enumerate(BASES):
-    _CODE_OF_BYTE[ord(_base)] = _CODE_OF_BYTE[ord(_base.lower())] = _code
-_CODE_OF_BYTE = bytes(_CODE_OF_BYTE)
+    _table[ord(_base)] = _table[ord(_base.lower())] = _code
+_CODE_OF_BYTE = bytes(_table)
 _COMPLEMENT = np.array([1, 0, 3, 2, N_CODE], dtype=np.uint8)
 _WHITESPACE = b" \t\r\n\v\f"
 

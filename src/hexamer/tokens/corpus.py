@@ -173,12 +173,16 @@ class Corpus:
         except (OSError, ValueError) as error:
             raise SettingsError(f"{folder}: holds no corpus.json; `hexamer build-corpus` makes one") from error
         if record.get("format") != FORMAT:
-            raise SettingsError(f"{folder}: corpus format {record.get('format')}, this version reads {FORMAT}; build again")
+            raise SettingsError(
+                f"{folder}: corpus format {record.get('format')}, this version reads {FORMAT}; build again"
+            )
         self.entries: list[dict[str, Any]] = record["genomes"]
         self.genomes = {entry["name"]: float(entry["weight"]) for entry in self.entries}
         self.bases: Codes = np.memmap(self.folder / "bases.u8", dtype=np.uint8, mode="r")
         if self.bases.size != sum(entry["bases"] for entry in self.entries):
-            raise SettingsError(f"{folder}: bases.u8 has {self.bases.size} bases, corpus.json says otherwise; build again")
+            raise SettingsError(
+                f"{folder}: bases.u8 has {self.bases.size} bases, corpus.json says otherwise; build again"
+            )
 
     def spans(self, genome: str, *, held_out: bool) -> list[Span]:
         """Stretches of one genome that are held out, or those that are not.
@@ -200,7 +204,7 @@ class Corpus:
             for start, end in [*regions, (contig["length"], contig["length"])]:
                 inside = (max(start, place), end) if held_out else (place, start)
                 if inside[1] > inside[0]:
-                    found.append(Span(genome, chrom, *inside, contig["offset"] + inside[0]))
+                    found.append(Span(genome, chrom, inside[0], inside[1], contig["offset"] + inside[0]))
                 place = max(place, end)
         return found
 
@@ -255,7 +259,9 @@ class Corpus:
             codes = np.asarray(self.bases[offset : offset + length])
             if np.count_nonzero(codes == N_CODE) <= _MOST_N * length:
                 return codes
-        raise GenomeError(f"genome {genome!r}: no stretch of {length:,} bases outside the held-out regions, or all of it N")
+        raise GenomeError(
+            f"genome {genome!r}: no stretch of {length:,} bases outside the held-out regions, or all of it N"
+        )
 
     def held_out_windows(
         self, tokenizer: Tokenizer, genome: str, *, windows: int, tokens: int

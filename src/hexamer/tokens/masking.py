@@ -29,7 +29,7 @@ class Masking:
     """Selected tokens that become another random token; the rest stays as it is."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.rate <= 1 and 0 <= self.mask and 0 <= self.random and self.mask + self.random <= 1 + 1e-9):
+        if not (0 < self.rate <= 1 and self.mask >= 0 and self.random >= 0 and self.mask + self.random <= 1 + 1e-9):
             raise SettingsError(
                 f"masking rate {self.rate}, mask {self.mask}, random {self.random}: "
                 "a rate in (0, 1] and shares that add up to at most 1 would work"

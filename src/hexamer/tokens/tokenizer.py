@@ -26,7 +26,7 @@ Ids = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int64]
 
 UNK_ID, PAD_ID, MASK_ID, CLS_ID = 0, 1, 2, 3
-_BLOCK = 6 << 16  # bases tokenised at a time: temporaries of a block stay in the cache (2026-11: 1.3x a whole contig)
+_BLOCK = 6 << 16  # bases tokenised at a time: so that the temporaries of a block stay in the cache
 
 
 class Tokenizer:
@@ -101,7 +101,7 @@ class Tokenizer:
         lines = list(lines)
         for layout in ("v1", "v2"):
             for k in (6, 3):
-                tokenizer = cls(layout, k)  # type: ignore[arg-type]
+                tokenizer = cls(layout, k)
                 if list(tokenizer.vocabulary) == lines:
                     return tokenizer
         raise CheckpointError(

@@ -50,10 +50,10 @@ def evaluate_lm(
     Returns
     -------
     DataFrame
-        One row per genome that has held-out regions: `genome`, `windows`, `tokens` (masked ones), `loss` (nats per token),
-        `perplexity`, `accuracy`, and with baselines `token_frequency`, `markov_pooled`, `markov_species` (given the
-        five bases before), `markov_pooled_two_sided`, `markov_species_two_sided` (given five on each side), and
-        `token_frequency_species`, all in nats per token.
+        One row per genome that has held-out regions: `genome`, `windows`, `tokens` (masked ones), `loss` (nats per
+        token), `perplexity`, `accuracy`, and with baselines `token_frequency`, `markov_pooled`, `markov_species`
+        (given the five bases before), `markov_pooled_two_sided`, `markov_species_two_sided` (given five on each
+        side), and `token_frequency_species`, all in nats per token.
 
     Raises
     ------
@@ -73,7 +73,9 @@ def evaluate_lm(
             for s, ids in corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens)
         ]
         if not tiles:
-            raise SettingsError(f"{corpus.folder}: held-out regions of {genome!r} hold no window of {tokens} tokens without N")
+            raise SettingsError(
+                f"{corpus.folder}: held-out regions of {genome!r} hold no window of {tokens} tokens without N"
+            )
         ids = np.stack([tile[1] for tile in tiles])
         corrupted, selected = mask_tokens(model.tokenizer, ids, np.random.default_rng(seed))
         row: dict[str, float | int | str] = {"genome": genome, "windows": len(ids)}
@@ -101,9 +103,14 @@ def _restore(
             part = slice(start, start + 4)
             batch = [torch.as_tensor(a[part]).to(model.device) for a in (ids, corrupted, selected)]
             loss = masked_loss(model, batch[0], batch[1], batch[2])
-            total, correct, count = total + float(loss.total), correct + int(loss.correct), count + loss.count
+            total, correct, count = total + float(loss.total), correct + int(loss.correct), count + loss.asked
     model.train(training)
-    return {"tokens": count, "loss": total / count, "perplexity": float(np.exp(total / count)), "accuracy": correct / count}
+    return {
+        "tokens": count,
+        "loss": total / count,
+        "perplexity": float(np.exp(total / count)),
+        "accuracy": correct / count,
+    }
 
 
 class _Baselines:

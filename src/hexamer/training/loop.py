@@ -126,7 +126,7 @@ def save_checkpoint(run: Run, folder: Path, *, keep: int) -> Path:
     building = folder / f".{final.name}"
     shutil.rmtree(building, ignore_errors=True)
     save_model(run.model, building)
-    names = {parameter: name for name, parameter in run.model.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in run.model.named_parameters()}
     moments = {
         f"{names[parameter]}.{key}": value.detach().cpu().clone()
         for parameter, state in run.adam.state.items()

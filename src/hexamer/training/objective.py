@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from hexamer.model import NucleotideTransformer
 
@@ -20,7 +20,7 @@ class MaskedLoss(NamedTuple):
     """Cross-entropy in nats, summed, float32 scalar."""
     correct: Tensor
     """Tokens whose original is the model's first choice, int64 scalar."""
-    count: int
+    asked: int
     """M, selected tokens."""
 
 
@@ -50,7 +50,7 @@ def masked_loss(
     >>> from hexamer.model import ModelConfig
     >>> model = NucleotideTransformer(ModelConfig(layers=1, width=8, heads=2, ffn=8))
     >>> ids = torch.tensor([[3, 10, 11, 12]])
-    >>> masked_loss(model, ids, ids, ids == 11).count
+    >>> masked_loss(model, ids, ids, ids == 11).asked
     1
     """
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=bf16):

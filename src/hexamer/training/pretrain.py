@@ -148,9 +148,7 @@ def pretrain(
             after=after,
         )
     save_model(model, out / "model")
-    write_manifest(
-        out / "manifest.json", settings=config, corpus=corpus.entries, steps=run.step, tokens=run.tokens
-    )
+    write_manifest(out / "manifest.json", settings=config, corpus=corpus.entries, steps=run.step, tokens=run.tokens)
     return load_model(out / "model", device=device)
 
 
@@ -199,7 +197,9 @@ def _check_out(out: Path, config: PretrainConfig, *, resume: bool) -> None:
     names = [n for n in PretrainConfig.__dataclass_fields__ if n not in keys]
     other = [n for n in names if getattr(old, n) != getattr(config, n)]
     if other:
-        raise SettingsError(f"{settings}: the run to resume has another {', '.join(other)}; its own settings would work")
+        raise SettingsError(
+            f"{settings}: the run to resume has another {', '.join(other)}; its own settings would work"
+        )
 
 
 def _open_corpus(out: Path, config: PretrainConfig, relative_to: Path, *, resume: bool) -> Corpus:
