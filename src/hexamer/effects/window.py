@@ -84,7 +84,7 @@ def centred_window(base: int, length: int, window: int, k: int) -> tuple[int, in
     >>> centred_window(10_000, 1_000_000, 5994, 6)
     (7006, 13000)
     >>> centred_window(20, 1_000_000, 5994, 6)
-    (2, 3002)
+    (2, 3020)
     """
     tokens = window // k
     shift = max(0, base + k - length)  # bases that the token would hang over the end

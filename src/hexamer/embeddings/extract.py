@@ -178,7 +178,7 @@ def plan_windows(tokens: int, longest: int) -> list[tuple[int, int, slice]]:
     Examples
     --------
     >>> plan_windows(10, 8)
-    [(0, 8, slice(1, 8, None)), (2, 10, slice(6, 9, None))]
+    [(0, 8, slice(1, 6, None)), (2, 10, slice(4, 9, None))]
     """
     if tokens <= longest:
         return [(0, tokens, slice(1, tokens + 1))]

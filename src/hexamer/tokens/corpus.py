@@ -8,6 +8,7 @@ Not here: masking (`masking`).
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,9 @@ def build_corpus(genomes: Sequence[GenomeSource], folder: str | Path, *, relativ
     names = [genome.name or Path(genome.files[0]).name.split(".")[0] for genome in genomes]
     if not names or len(set(names)) < len(names):
         raise SettingsError(f"genomes of the corpus: {names}; at least one, each with a name of its own, would work")
+    given = [genome.weight for genome in genomes if genome.weight is not None]
+    if not all(math.isfinite(weight) and weight >= 0 for weight in given) or (len(given) == len(genomes) and not any(given)):
+        raise SettingsError(f"weights of the corpus: {given}; numbers of 0 or more, at least one above 0, would work")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -142,7 +146,28 @@ def _region_of(region: str, genome: Genome) -> tuple[str, int, int]:
         return chrom, 0, genome.length(chrom)
     interval = Interval.parse(region)
     chrom = genome.resolve(interval.chrom)
-    return chrom, interval.start, min(interval.end, genome.length(chrom))
+    length = genome.length(chrom)
+    if interval.start >= length:
+        raise GenomeError(f"hold_out {region}: {chrom} has {length:,} bases only")
+    return chrom, interval.start, min(interval.end, length)
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    """Parse `corpus.json` and check its form."""
+    try:
+        record = json.loads((folder / "corpus.json").read_text())
+    except FileNotFoundError as error:
+        raise SettingsError(f"{folder}: holds no corpus.json; `hexamer build-corpus` makes one") from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{folder}/corpus.json: not readable as JSON ({error}); build again") from error
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != FORMAT:
+        raise SettingsError(f"{folder}: corpus format {found}, this version reads {FORMAT}; build again")
+    keys = {"name", "weight", "bases", "contigs", "held_out"}
+    genomes = record.get("genomes")
+    if not isinstance(genomes, list) or not all(isinstance(entry, dict) and keys <= entry.keys() for entry in genomes):
+        raise SettingsError(f"{folder}/corpus.json: damaged, a genome lacks its {', '.join(sorted(keys))}; build again")
+    return record
 
 
 class Corpus:
@@ -168,21 +193,15 @@ class Corpus:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        try:
-            record = json.loads((self.folder / "corpus.json").read_text())
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{folder}: holds no corpus.json; `hexamer build-corpus` makes one") from error
-        if record.get("format") != FORMAT:
-            raise SettingsError(
-                f"{folder}: corpus format {record.get('format')}, this version reads {FORMAT}; build again"
-            )
+        record = _read_record(self.folder)
         self.entries: list[dict[str, Any]] = record["genomes"]
         self.genomes = {entry["name"]: float(entry["weight"]) for entry in self.entries}
-        self.bases: Codes = np.memmap(self.folder / "bases.u8", dtype=np.uint8, mode="r")
-        if self.bases.size != sum(entry["bases"] for entry in self.entries):
-            raise SettingsError(
-                f"{folder}: bases.u8 has {self.bases.size} bases, corpus.json says otherwise; build again"
-            )
+        bases = sum(entry["bases"] for entry in self.entries)
+        path = self.folder / "bases.u8"
+        found = path.stat().st_size if path.is_file() else 0
+        if found != bases or not bases:
+            raise SettingsError(f"{path}: {found:,} bases, but corpus.json says {bases:,}; build again")
+        self.bases: Codes = np.memmap(path, dtype=np.uint8, mode="r")
 
     def spans(self, genome: str, *, held_out: bool) -> list[Span]:
         """Stretches of one genome that are held out, or those that are not.

@@ -1,0 +1,60 @@
+"""Documentation that cannot go stale: its Python runs, its commands exist, its tables match the code."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hexamer import cli
+from hexamer.errors import REASONS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "```python" in p.read_text()], ids=lambda p: p.name)
+def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch):
+    (tmp_path / "demo").symlink_to(ROOT / "demo")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEXAMER_CACHE", str(tmp_path / "cache"))
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL):
+        exec(compile(block, str(page), "exec"), names)
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Every `hexamer ...` line of a bash block, without comments, up to a pipe or redirection."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```bash\n(.*?)```", page.read_text(), flags=re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if "hexamer" in words:
+                    words = words[words.index("hexamer") + 1 :]
+                    found.append((page.name, [w for i, w in enumerate(words) if not {"|", ">"} & set(words[: i + 1])]))
+    return found
+
+
+@pytest.mark.parametrize(("page", "words"), commands(), ids=str)
+def test_commands_and_their_options_exist(page: str, words: list[str]):
+    if words[0].startswith("-"):
+        return
+    help_page = CliRunner().invoke(cli.app, [words[0], "--help"], terminal_width=200)
+    assert help_page.exit_code == 0, f"{page}: no command {words[0]}"
+    for word in words[1:]:
+        if word.startswith("-") and word != "-":
+            assert re.search(rf"(^|[\s,]){re.escape(word)}[\s,]", help_page.output), f"{page}: {words[0]} has no {word}"
+
+
+def test_the_table_of_reasons_is_the_code_s():
+    text = (ROOT / "docs" / "conventions.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, flags=re.MULTILINE))
+    assert {code: meaning.replace("`", "").replace("(*)", "(*)") for code, meaning in rows.items()} == REASONS
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
