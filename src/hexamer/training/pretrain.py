@@ -247,7 +247,8 @@ def _progress(config: PretrainConfig, run: Run, *, shown: bool) -> Iterator[Call
         TextColumn("{task.fields[figures]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task("", total=config.max_steps, completed=run.step, figures="")
         tokens = config.tokens * config.batch * config.accumulate
 
