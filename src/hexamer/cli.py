@@ -93,9 +93,7 @@ def score_variants(
     with Genome(genome) as reference:
         encoder = load_model(model, device=device)
         with _counter("variants") as advance:
-            summary = annotate_variants(
-                encoder, reference, variants, out, settings=settings, advance=advance, facts={"model": model}
-            )
+            summary = annotate_variants(encoder, reference, variants, out, settings=settings, advance=advance)
     _say(f"{summary.records:,} records, {summary.alleles:,} alternate alleles")
     for reason, count in summary.reasons.most_common():
         _say(f"{count:>12,}  {reason or 'scored':<16} {REASONS.get(reason, ', '.join(names))}")
@@ -131,7 +129,7 @@ def embed(
     from hexamer.embeddings.store import write_embeddings
     from hexamer.genome import Genome, read_intervals, read_sequences
     from hexamer.manifest import describe_file, write_manifest
-    from hexamer.model import load_model
+    from hexamer.model import describe_model, load_model
 
     check_embeddings_path(out)
     check_pool(pool)
@@ -151,8 +149,8 @@ def embed(
             token_budget=token_budget,
         )
     write_embeddings(out, found)
-    facts = {"settings": found.uns["hexamer"], "input": describe_file(sequences), "model": model, "rows": found.n_obs}
-    write_manifest(out.with_name(out.name + ".manifest.json"), **facts)
+    facts = {"model": describe_model(encoder), "settings": found.uns["hexamer"], "input": describe_file(sequences)}
+    write_manifest(out.with_name(out.name + ".manifest.json"), **facts, rows=found.n_obs)
     _say(f"{found.n_obs:,} vectors of {found.n_vars} components (layer {found.uns['hexamer']['layer']}, {pool})")
     for reason, count in found.obs["reason"].value_counts().items():
         if reason:

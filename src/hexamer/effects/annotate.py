@@ -6,7 +6,7 @@ through in pieces, so memory does not grow with the file. Source of the file for
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -20,7 +20,7 @@ from hexamer.effects.score import ScoreSettings, score_alleles
 from hexamer.errors import OutputError
 from hexamer.genome import Genome, Record, VariantFile
 from hexamer.manifest import describe_file, package_versions, write_atomically, write_manifest
-from hexamer.model import NucleotideTransformer
+from hexamer.model import NucleotideTransformer, describe_model
 
 PREFIX = "HX_"
 REASON = "HX_REASON"
@@ -67,8 +67,7 @@ def annotate_variants(
     out: str | Path,
     *,
     settings: ScoreSettings | None = None,
-    advance: Any = None,
-    facts: dict[str, Any] | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> Summary:
     """Score a variant file into another file.
 
@@ -85,8 +84,6 @@ def annotate_variants(
     settings : ScoreSettings, optional
     advance : callable, optional
         Called with the number of records of each finished piece.
-    facts : dict, optional
-        Further lines of the manifest.
 
     Returns
     -------
@@ -127,7 +124,7 @@ def annotate_variants(
         summary.indexed = True
     write_manifest(
         out.with_name(out.name + ".manifest.json"),
-        **(facts or {}),
+        model=describe_model(model),
         settings=settings,
         definitions=definitions,
         variants=describe_file(variants),
@@ -196,6 +193,7 @@ class _VcfWriter:
 
     def __init__(self, path: Path, header: list[str], definitions: dict[str, str]) -> None:
         self.names = [PREFIX + name.upper() for name in definitions]
+        self.dropped = {*self.names, REASON, ".", ""}
         self.file = _text_out(path)
         ours = tuple(f"##INFO=<ID={name}," for name in [*self.names, REASON])
         lines = [line for line in header[:-1] if not line.startswith((*ours, "##hexamer="))]
@@ -214,7 +212,7 @@ class _VcfWriter:
 
     def write(self, record: Record, values: Values, reasons: Sequence[str]) -> None:
         fields = record.text.split("\t")
-        kept = [entry for entry in fields[7].split(";") if entry.split("=")[0] not in {*self.names, REASON, "."}]
+        kept = [entry for entry in fields[7].split(";") if entry.split("=")[0] not in self.dropped]
         if not all(reasons):
             for name, column in zip(self.names, values.T, strict=True):
                 kept.append(f"{name}=" + ",".join("." if np.isnan(x) else f"{x:.6g}" for x in column))

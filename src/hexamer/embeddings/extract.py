@@ -69,7 +69,7 @@ def embed(
         `X`: float32 [N, D]. `obs`: `name`, and for intervals `chrom`, `start`, `end`, `strand`; `bases`, `n`
         (letters other than A, C, G, T, all read as N), `tokens`, `reason` (empty where there is a vector, else a
         code of `REASONS`, and the row of X is NaN). With "none": `name`, `token` (index), and `start`, `end` in the
-        sequence, or on the genome for intervals. `uns["hexamer"]`: layer, pooling, sizes of the model, versions.
+        sequence, or on the genome for intervals. `uns["hexamer"]`: layer, pooling, folder of the model, versions.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def embed(
         raise SequenceError("embed: there is no sequence; at least one would work")
     obs = pd.concat(frames, ignore_index=True)
     obs.index = obs.index.astype(str)
-    settings = {"layer": layer, "pool": pool, "model": repr(model.config), "versions": package_versions()}
+    settings = {"layer": layer, "pool": pool, "model": model.source or "random weights", "versions": package_versions()}
     return AnnData(X=np.concatenate(rows), obs=obs, uns={"hexamer": settings})
 
 

@@ -9,6 +9,7 @@ import json
 import shutil
 import tempfile
 from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from hexamer.device import pick_device
 from hexamer.errors import CheckpointError, OutputError, SettingsError
+from hexamer.manifest import checksum
 from hexamer.model.config import ModelConfig
 from hexamer.model.published import config_from_published, config_to_published, match_tensors, published_names
 from hexamer.model.transformer import NucleotideTransformer
@@ -81,6 +83,7 @@ def load_model(
         model = NucleotideTransformer(config)
     model.to_empty(device=target)
     _fill(model, folder)
+    model.source = str(folder)
     return model.eval().requires_grad_(False)
 
 
@@ -131,6 +134,22 @@ def save_model(
     return folder
 
 
+def describe_model(model: NucleotideTransformer) -> dict[str, Any]:
+    """Say which weights a result came from, for its manifest.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+
+    Returns
+    -------
+    dict
+        `source` (folder), `files` (SHA-256 of each file of weights), `config`.
+    """
+    files = {path.name: checksum(path) for path in _weight_files(Path(model.source))} if model.source else {}
+    return {"source": model.source or "random weights", "files": files, "config": asdict(model.config)}
+
+
 class write_folder:  # noqa: N801
     """Context in which a folder is written whole or not at all; replaces a model folder of that name.
 
@@ -150,7 +169,10 @@ class write_folder:  # noqa: N801
 
     def __enter__(self) -> Path:
         """Make the temporary folder."""
-        if self.folder.exists() and not (self.folder / "config.json").exists() and any(self.folder.iterdir()):
+        if self.folder.exists() and not self.folder.is_dir():
+            raise OutputError(f"{self.folder}: is a file; an empty or new folder would work")
+        is_model = (self.folder / "config.json").exists() and any(self.folder.glob("*.safetensors"))
+        if self.folder.exists() and not is_model and any(self.folder.iterdir()):
             raise OutputError(f"{self.folder}: holds other files than a model; an empty or new folder would work")
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -162,13 +184,26 @@ class write_folder:  # noqa: N801
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Give the folder its final name, or drop it."""
-        if kind is None:
-            old = self.new.with_name(self.new.name + ".old")
-            if self.folder.exists():
-                self.folder.rename(old)
+        try:
+            if kind is None:
+                self._replace()
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be written ({error.strerror})") from error
+        finally:
+            shutil.rmtree(self.new, ignore_errors=True)
+
+    def _replace(self) -> None:
+        """Swap the old folder for the new one; the old one comes back if that fails."""
+        old = self.new.with_name(self.new.name + ".old")
+        if self.folder.exists():
+            self.folder.rename(old)
+        try:
             self.new.rename(self.folder)
-            shutil.rmtree(old, ignore_errors=True)
-        shutil.rmtree(self.new, ignore_errors=True)
+        except BaseException:
+            if old.exists():
+                old.rename(self.folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def read_config(folder: Path, norm_eps: float | None = None) -> ModelConfig:
@@ -189,10 +224,8 @@ def read_config(folder: Path, norm_eps: float | None = None) -> ModelConfig:
     CheckpointError
         If `config.json` is missing or unreadable.
     """
-    settings = _read_json(folder / "config.json")
-    if norm_eps is not None:
-        settings["layer_norm_eps"] = norm_eps
-    return config_from_published(settings, str(folder / "config.json"))
+    config = config_from_published(_read_json(folder / "config.json"), str(folder / "config.json"))
+    return config if norm_eps is None else replace(config, norm_eps=norm_eps)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -243,14 +276,20 @@ def _check_vocabulary(folder: Path, config: ModelConfig) -> None:
 
 def _weight_files(folder: Path) -> list[Path]:
     if (folder / _INDEX).exists():
-        shards = set(_read_json(folder / _INDEX).get("weight_map", {}).values())
+        places = _read_json(folder / _INDEX).get("weight_map")
+        if not isinstance(places, dict) or not places:
+            raise CheckpointError(f"{folder / _INDEX}: its weight_map does not say which file holds which tensor")
+        shards = {str(shard) for shard in places.values()}
+        strange = [s for s in sorted(shards) if Path(s).name != s or not s.endswith(".safetensors")]
+        if strange:
+            raise CheckpointError(f"{folder / _INDEX}: {strange[0]!r} is no safetensors file of this folder")
         return [folder / shard for shard in sorted(shards)]
     if (folder / "model.safetensors").exists():
         return [folder / "model.safetensors"]
     if list(folder.glob("*.bin")) or list(folder.glob("*.joblib")):
         raise CheckpointError(
             f"{folder}: holds pickled weights only, which are never loaded; "
-            "convert them to model.safetensors (the hub offers this for every model) "
+            "convert them to model.safetensors (the hub offers this for every model)"
         )
     raise CheckpointError(f"{folder}: no model.safetensors, nor shards with {_INDEX}")
 

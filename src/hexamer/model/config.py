@@ -17,7 +17,7 @@ class ModelConfig:
     Raises
     ------
     SettingsError
-        If the width is not a multiple of the heads, or a size is not positive.
+        If the width is not a multiple of the heads, or a number is out of its range.
     """
 
     layers: int
@@ -43,6 +43,10 @@ class ModelConfig:
                 raise SettingsError(f"model {name} = {getattr(self, name)}: a positive number would work")
         if self.layout not in ("v1", "v2"):
             raise SettingsError(f"model layout {self.layout!r}: 'v1' or 'v2' would work")
+        if not 1 <= self.k <= 7:
+            raise SettingsError(f"model k = {self.k}: 1 to 7 would work (published models have 6 or 3)")
+        if not 0 < self.norm_eps < 1:
+            raise SettingsError(f"model norm_eps = {self.norm_eps}: a small positive number such as 1e-5 would work")
         if self.width % self.heads or (self.layout == "v2" and (self.width // self.heads) % 2):
             raise SettingsError(
                 f"model width {self.width} with {self.heads} heads: the width must be a multiple of the heads, "

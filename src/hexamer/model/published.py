@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from hexamer.errors import CheckpointError
+from hexamer.errors import CheckpointError, SettingsError
 from hexamer.model.config import ModelConfig
 from hexamer.tokens.tokenizer import CLS_ID, MASK_ID, PAD_ID
 
@@ -154,6 +154,8 @@ def config_from_published(settings: dict[str, Any], source: str) -> ModelConfig:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{source}: {error} is missing or no number") from error
+    except SettingsError as error:
+        raise CheckpointError(f"{source}: {error}") from error
     if rows != config.vocabulary_size:
         raise CheckpointError(
             f"{source}: vocab_size {rows} does not fit {config.layout} {config.k}-mers ({config.vocabulary_size} rows)"

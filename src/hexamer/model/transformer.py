@@ -155,6 +155,8 @@ class NucleotideTransformer(nn.Module):
     config : ModelConfig
     tokenizer : Tokenizer
         The tokenizer that the ids must come from.
+    source : str
+        Folder that the weights were loaded from; empty for random weights.
 
     Examples
     --------
@@ -169,6 +171,7 @@ class NucleotideTransformer(nn.Module):
         super().__init__()
         self.config = config
         self.tokenizer = Tokenizer(config.layout, config.k)
+        self.source = ""
         self.embed_tokens = nn.Embedding(config.vocabulary_size, config.width)
         if config.layout == "v1":
             self.embed_positions = nn.Embedding(config.position_rows, config.width)

@@ -93,7 +93,9 @@ def build_corpus(genomes: Sequence[GenomeSource], folder: str | Path, *, relativ
     if not names or len(set(names)) < len(names):
         raise SettingsError(f"genomes of the corpus: {names}; at least one, each with a name of its own, would work")
     given = [genome.weight for genome in genomes if genome.weight is not None]
-    if not all(math.isfinite(weight) and weight >= 0 for weight in given) or (len(given) == len(genomes) and not any(given)):
+    if not all(math.isfinite(weight) and weight >= 0 for weight in given) or (
+        len(given) == len(genomes) and not any(given)
+    ):
         raise SettingsError(f"weights of the corpus: {given}; numbers of 0 or more, at least one above 0, would work")
     try:
         folder.mkdir(parents=True, exist_ok=True)
