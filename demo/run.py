@@ -4,6 +4,7 @@ Data: see make_data.py. Scores are hexamer-tiny's; they show the way, not the bi
 worth).
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from rich.table import Table
 from hexamer.embeddings import read_embeddings
 from hexamer.genome import VariantFile
 
-HERE = Path(__file__).parent
+HERE = Path(os.path.relpath(Path(__file__).parent))
 OUT = Path("demo-out")
 GENOME = str(HERE / "chr20.fa.gz")
 SCORED, VECTORS = OUT / "variants.scored.vcf.gz", OUT / "windows.h5ad"
@@ -71,9 +72,7 @@ def show_surprises(scores: pd.DataFrame) -> None:
 
 def show_frequencies(scores: pd.DataFrame) -> None:
     """Print rare against common alleles."""
-    table = Table(
-        title="llr by allele frequency (below 0: the alternate allele is less expected)", title_justify="left"
-    )
+    table = Table(title="llr by allele frequency", title_justify="left")
     for name in ("alleles", "number", "median llr", "share below -1"):
         table.add_column(name, justify="left" if name == "alleles" else "right")
     classes = {"rare, up to 0.5 %": (0, 0.005), "0.5 to 5 %": (0.005, 0.05), "common, above 5 %": (0.05, 1.01)}
@@ -92,9 +91,7 @@ def show_windows() -> None:
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -2)
     same = is_exon[similarity.argmax(axis=1)] == is_exon
-    table = Table(
-        title="200 windows of 600 bases: nearest neighbour by cosine (chance: about 50 %)", title_justify="left"
-    )
+    table = Table(title="200 windows of 600 bases (chance: about 50 %)", title_justify="left")
     for name in ("windows", "number", "nearest neighbour is of the same kind"):
         table.add_column(name, justify="left" if name == "windows" else "right")
     for name, chosen in (("on an exon", is_exon), ("between exons", ~is_exon)):

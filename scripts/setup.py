@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-PIP = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+PIP = [PYTHON, "-m", "pip", "--disable-pip-version-check", "-qq"]
 
 
 def run(*command: object) -> None:

@@ -182,13 +182,15 @@ class write_folder:  # noqa: N801
         self.new.chmod(0o755)
         return self.new
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, _kind: object, stopped: BaseException | None, _trace: object) -> None:
         """Give the folder its final name, or drop it."""
         try:
-            if kind is None:
+            if stopped is None:
                 self._replace()
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be written ({error.strerror})") from error
+            elif isinstance(stopped, OSError | SafetensorError):
+                raise stopped
+        except (OSError, SafetensorError) as error:
+            raise OutputError(f"{self.folder}: cannot be written ({error})") from error
         finally:
             shutil.rmtree(self.new, ignore_errors=True)
 
