@@ -27,14 +27,14 @@ def test_pieces_of_a_long_stretch_are_counted_once():
 
 def test_token_frequencies_add_up_to_one():
     tokenizer = Tokenizer()
-    logs = token_log_frequencies(tokenizer, [bases_to_codes("ACGTACGGT" * 30)])
+    logs = token_log_frequencies(tokenizer, count_kmers([bases_to_codes("ACGTACGGT" * 30)], 6))
     assert np.isclose(np.exp(logs).sum(), 1)
     assert np.isneginf(logs[: tokenizer.first_kmer]).all()
 
 
 def test_markov_tables_are_distributions_and_chain_rule_holds():
     codes = np.random.default_rng(1).integers(0, 4, 3000).astype(np.uint8)
-    markov = MarkovModel([codes], order=2)
+    markov = MarkovModel(count_kmers([codes], 3))
     logs = markov.log_kmers(3)
     np.testing.assert_allclose(np.exp(logs).sum(axis=1), 1)
     # p(ATC | GG) by hand: A after GG, T after GA, C after AT.
@@ -50,7 +50,7 @@ def test_markov_tables_are_distributions_and_chain_rule_holds():
 def test_scores_by_brute_force():
     rng = np.random.default_rng(2)
     codes = rng.integers(0, 4, 400).astype(np.uint8)
-    markov = MarkovModel([codes], order=2)
+    markov = MarkovModel(count_kmers([codes], 3))
     window = rng.integers(0, 4, 30).astype(np.uint8)
     before, around = markov.score_tokens(window, np.array([10]), 3)
 

@@ -12,30 +12,30 @@ import numpy.typing as npt
 from hexamer.tokens import Tokenizer
 from hexamer.tokens.alphabet import N_CODE, Codes
 
+Counts = npt.NDArray[np.int64]
 Logs = npt.NDArray[np.float64]
 
 
-def token_log_frequencies(tokenizer: Tokenizer, stretches: Iterable[Codes]) -> Logs:
+def token_log_frequencies(tokenizer: Tokenizer, counts: Counts) -> Logs:
     """Log frequency of every token, all phases and both strands counted alike.
 
     Parameters
     ----------
     tokenizer : Tokenizer
-    stretches : iterable of uint8 array [B]
-        Training sequence as base codes.
+    counts : int64 array [4**k]
+        K-mers of the training sequence, as from `count_kmers`.
 
     Returns
     -------
     float64 array [V]
         Natural logarithms over k-mers, one pseudo-count each; other tokens are -inf.
     """
-    counts = count_kmers(stretches, tokenizer.k) + 1.0
     logs = np.full(tokenizer.size, -np.inf)
-    logs[tokenizer.first_kmer : tokenizer.first_letter] = np.log(counts / counts.sum())
+    logs[tokenizer.first_kmer : tokenizer.first_letter] = np.log((counts + 1) / (counts + 1).sum())
     return logs
 
 
-def count_kmers(stretches: Iterable[Codes], k: int) -> npt.NDArray[np.int64]:
+def count_kmers(stretches: Iterable[Codes], k: int) -> Counts:
     """Count overlapping k-mers without N on both strands.
 
     Parameters
@@ -98,21 +98,21 @@ class MarkovModel:
 
     Parameters
     ----------
-    stretches : iterable of uint8 array [B]
-        Training sequence as base codes; both strands are counted.
-    order : int
-        Bases of context.
+    counts : int64 array [4**(order + 1)]
+        Words of `order` bases and the next one in the training sequence, as from `count_kmers`.
 
     Attributes
     ----------
+    order : int
+        Bases of context.
     log_base : float64 array [4**order, 4]
         Log probability of the next base, one pseudo-count each.
     """
 
-    def __init__(self, stretches: Iterable[Codes], order: int = 5) -> None:
-        self.order = order
-        counts = count_kmers(stretches, order + 1).reshape(-1, 4) + 1.0
-        self.log_base: Logs = np.log(counts / counts.sum(axis=1, keepdims=True))
+    def __init__(self, counts: Counts) -> None:
+        smoothed = counts.reshape(-1, 4) + 1.0
+        self.order = round(np.log(len(smoothed)) / np.log(4))
+        self.log_base: Logs = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
 
     def log_kmers(self, k: int) -> Logs:
         """Log probability of each k-mer after each context.

@@ -5,8 +5,6 @@ frequencies, and 5th-order Markov chains fitted on all genomes (pooled) and on t
 Source: reconstruction accuracy and perplexity in Dalla-Torre et al. (2025).
 """
 
-import itertools
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -14,9 +12,9 @@ import torch
 
 from hexamer.errors import SettingsError
 from hexamer.model import NucleotideTransformer
-from hexamer.tokens import Corpus, mask_tokens
+from hexamer.tokens import Corpus, Tokenizer, mask_tokens
 from hexamer.tokens.alphabet import Codes
-from hexamer.training.baselines import MarkovModel, token_log_frequencies
+from hexamer.training.baselines import Counts, MarkovModel, count_kmers, token_log_frequencies
 from hexamer.training.objective import masked_loss
 
 ORDER = 5
@@ -65,7 +63,7 @@ def evaluate_lm(
     held_out = [g for g in corpus.genomes if corpus.spans(g, held_out=True)]
     if not held_out:
         raise SettingsError(f"{corpus.folder}: no genome has a held-out region; set hold_out in the recipe")
-    pooled = _Baselines(model, [corpus], list(corpus.genomes)) if baselines else None
+    known = _fit_baselines(model.tokenizer, corpus) if baselines else {}
     rows = []
     for genome in held_out:
         tiles = [
@@ -80,8 +78,8 @@ def evaluate_lm(
         corrupted, selected = mask_tokens(model.tokenizer, ids, np.random.default_rng(seed))
         row: dict[str, float | int | str] = {"genome": genome, "windows": len(ids)}
         row |= _restore(model, ids, corrupted, selected)
-        if pooled is not None:
-            own = _Baselines(model, [corpus], [genome])
+        if known:
+            pooled, own = known[""], known[genome]
             codes = [tile[0] for tile in tiles]
             row |= pooled.score(codes, ids, selected, "pooled") | own.score(codes, ids, selected, "species")
         rows.append(row)
@@ -113,16 +111,32 @@ def _restore(
     }
 
 
+def _fit_baselines(tokenizer: Tokenizer, corpus: Corpus) -> dict[str, "_Baselines"]:
+    """Baselines of each genome by its name, and of all together under the empty name."""
+    tables = {
+        genome: [count_kmers(corpus.training_codes(genome), k) for k in {tokenizer.k, ORDER + 1}]
+        for genome in corpus.genomes
+    }
+    tables[""] = [np.sum(counts, axis=0) for counts in zip(*tables.values(), strict=True)]
+    # With 6-mers the tokens and the words of a chain of order 5 are the same: counted once, used twice.
+    return {
+        genome: _Baselines(tokenizer, _of(counts, tokenizer.k), _of(counts, ORDER + 1))
+        for genome, counts in tables.items()
+    }
+
+
+def _of(counts: list[Counts], k: int) -> Counts:
+    """Pick the table of words of k bases."""
+    return next(table for table in counts if len(table) == 4**k)
+
+
 class _Baselines:
-    """Token frequencies and a Markov chain, fitted on the training part of some genomes."""
+    """Token frequencies and a Markov chain, from counts of words in some training sequence."""
 
-    def __init__(self, model: NucleotideTransformer, corpora: list[Corpus], genomes: list[str]) -> None:
-        def stretches() -> itertools.chain[Codes]:
-            return itertools.chain.from_iterable(c.training_codes(g) for c in corpora for g in genomes)
-
-        self.tokenizer = model.tokenizer
-        self.frequencies = token_log_frequencies(self.tokenizer, stretches())
-        self.markov = MarkovModel(stretches(), ORDER)
+    def __init__(self, tokenizer: Tokenizer, kmers: Counts, words: Counts) -> None:
+        self.tokenizer = tokenizer
+        self.frequencies = token_log_frequencies(tokenizer, kmers)
+        self.markov = MarkovModel(words)
 
     def score(
         self, windows: list[Codes], ids: npt.NDArray[np.int32], selected: npt.NDArray[np.bool_], suffix: str
