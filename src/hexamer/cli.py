@@ -98,7 +98,7 @@ def score_variants(
     for reason, count in summary.reasons.most_common():
         _say(f"{count:>12,}  {reason or 'scored':<16} {REASONS.get(reason, ', '.join(names))}")
     if out.name.endswith(".vcf.gz") and not summary.indexed:
-        _say(f"{out}: not indexed, since its records are not sorted; bcftools sort would help")
+        _say(f"{out}: not indexed; tabix wants sorted records (bcftools sort) and contigs of at most 512 Mb")
     _say(f"wrote {out}")
 
 
@@ -150,6 +150,8 @@ def embed(
         )
     write_embeddings(out, found)
     facts = {"model": describe_model(encoder), "settings": found.uns["hexamer"], "input": describe_file(sequences)}
+    facts |= {"genome": describe_file(genome)} if genome is not None else {}
+    facts |= {"reasons": {reason or "embedded": int(n) for reason, n in found.obs["reason"].value_counts().items()}}
     write_manifest(out.with_name(out.name + ".manifest.json"), **facts, rows=found.n_obs)
     _say(f"{found.n_obs:,} vectors of {found.n_vars} components (layer {found.uns['hexamer']['layer']}, {pool})")
     for reason, count in found.obs["reason"].value_counts().items():
@@ -215,11 +217,12 @@ def pretrain(
 def _sources(files: list[str], hold_out: list[str]) -> list[dict[str, Any]]:
     """One corpus entry per FASTA file; a held-out region belongs to each file that has its contig."""
     from hexamer.genome import Genome
+    from hexamer.tokens import has_region
 
     sources, unknown = [], set(hold_out)
     for file in files:
         with Genome(file) as genome:
-            own = [region for region in hold_out if region in genome or region.rsplit(":", 1)[0] in genome]
+            own = [region for region in hold_out if has_region(genome, region)]
         unknown -= set(own)
         sources.append({"fasta": file, "hold_out": own})
     if unknown:
@@ -266,8 +269,8 @@ def evaluate_lm(
     device: DeviceOption = "auto",
 ) -> None:
     """Restore masked tokens of held-out sequence, beside token frequencies and Markov chains (nats per token)."""
-    from hexamer.manifest import write_atomically
-    from hexamer.model import load_model
+    from hexamer.manifest import write_atomically, write_manifest
+    from hexamer.model import describe_model, load_model
     from hexamer.tokens import Corpus
     from hexamer.training import evaluate_lm as evaluate
 
@@ -280,6 +283,8 @@ def evaluate_lm(
     if out is not None:
         with write_atomically(out) as temporary:
             table.to_csv(temporary, sep="\t", index=False)
+        facts = {"model": describe_model(encoder), "corpus": str(corpus), "windows": windows, "tokens": length}
+        write_manifest(out.with_name(out.name + ".manifest.json"), **facts, seed=seed)
 
 
 @app.command(epilog=_examples("hexamer doctor", "hexamer doctor --model my-model/"))

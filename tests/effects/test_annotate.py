@@ -1,6 +1,7 @@
 import gzip
 import json
 
+import numpy as np
 import pandas as pd
 import pysam
 import pytest
@@ -84,6 +85,33 @@ def test_scoring_twice_replaces_scores(model, genome, vcf, tmp_path):
     annotate_variants(model, genome, vcf, first)
     annotate_variants(model, genome, first, second)
     assert lines_of(first) == lines_of(second)
+
+
+def test_every_kind_of_file_holds_the_same_float32(model, genome, vcf, tmp_path):
+    settings = ScoreSettings(scores=("llr", "cosine"), pool="mean")
+    for name in ("x.vcf", "x.tsv", "x.parquet"):
+        annotate_variants(model, genome, vcf, tmp_path / name, settings=settings)
+    exact = pd.read_parquet(tmp_path / "x.parquet")[["llr", "cosine"]].to_numpy("float32")
+    tsv = pd.read_csv(tmp_path / "x.tsv", sep="\t", comment="#", dtype={"llr": "float32", "cosine": "float32"})
+    np.testing.assert_array_equal(tsv[["llr", "cosine"]].to_numpy(), exact)
+    info = [line.split("\t")[7] for line in lines_of(tmp_path / "x.vcf") if not line.startswith("#")]
+    cosines = [
+        x for entry in info if "HX_COSINE" in entry for x in entry.split("HX_COSINE=")[1].split(";")[0].split(",")
+    ]
+    np.testing.assert_array_equal(np.float32([x for x in cosines if x != "."]), exact[~np.isnan(exact[:, 1]), 1])
+
+
+def test_scores_of_an_earlier_run_are_removed_even_under_other_names(model, genome, vcf, tmp_path):
+    annotate_variants(model, genome, vcf, tmp_path / "1.vcf", settings=ScoreSettings(scores=("llr", "l2")))
+    annotate_variants(model, genome, tmp_path / "1.vcf", tmp_path / "2.vcf")
+    assert "HX_L2" not in (tmp_path / "2.vcf").read_text()
+
+
+def test_the_input_is_never_overwritten(model, genome, vcf):
+    before = vcf.read_bytes()
+    with pytest.raises(OutputError, match="is the input itself"):
+        annotate_variants(model, genome, vcf, vcf)
+    assert vcf.read_bytes() == before
 
 
 def test_tables_have_a_row_per_allele(model, genome, vcf, tmp_path):

@@ -70,3 +70,4 @@ def test_reasons(genome):
     got = {key: find_reason(genome, Variant("chr20", *key)) for key in cases}
     assert got == cases
     assert find_reason(genome, Variant("21", 5, "A", "C")) == "contig_missing"
+    assert find_reason(genome, Variant("20", 4010, "A", "C")) == "non_acgt_window"

@@ -274,7 +274,7 @@ def test_a_hub_id_is_downloaded_without_pickles(v2: Path, monkeypatch: pytest.Mo
 
 
 def test_a_model_is_replaced_as_a_whole(v2: Path):
-    (v2 / "notes.txt").write_text("of the old one")
+    (v2 / "tokenizer_config.json").write_text("of the old one")
     new = NucleotideTransformer(ModelConfig(layers=1, width=8, heads=2, ffn=8, k=3))
     save_model(new, v2)
     assert same(load_model(v2, device="cpu"), new.eval())
@@ -327,11 +327,11 @@ def test_a_failure_while_renaming_leaves_the_old_model_whole(v2: Path, monkeypat
 def test_places_that_cannot_be_written(model: NucleotideTransformer, tmp_path: Path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match="full: holds other files than a model"):
+    with pytest.raises(OutputError, match=r"full: holds .* which is no part of a model"):
         save_model(model, tmp_path / "full")
     assert (tmp_path / "full" / "thesis.txt").exists()
     (tmp_path / "full" / "config.json").write_text("{}")  # of some other program
-    with pytest.raises(OutputError, match="full: holds other files than a model"):
+    with pytest.raises(OutputError, match=r"full: holds .* which is no part of a model"):
         save_model(model, tmp_path / "full")
     assert (tmp_path / "full" / "thesis.txt").exists()
     (tmp_path / "file").write_text("")

@@ -66,5 +66,21 @@ def test_scores_by_brute_force():
     assert np.isclose(around[0], joint[token] - np.logaddexp.reduce(list(joint.values())))
 
 
+def test_two_sided_scores_of_words_shorter_than_the_context():
+    rng = np.random.default_rng(4)
+    markov = MarkovModel(count_kmers([rng.integers(0, 4, 500).astype(np.uint8)], 4))
+    window = rng.integers(0, 4, 30).astype(np.uint8)
+    _, around = markov.score_tokens(window, np.array([10]), 2)
+
+    def chain(word: tuple[int, ...]) -> float:
+        bases = [*window[7:10].tolist(), *word, *window[12:15].tolist()]
+        return sum(
+            float(markov.log_base[bases[i - 3] * 16 + bases[i - 2] * 4 + bases[i - 1], bases[i]]) for i in range(3, 8)
+        )
+
+    joint = {word: chain(word) for word in itertools.product(range(4), repeat=2)}
+    assert np.isclose(around[0], joint[tuple(window[10:12].tolist())] - np.logaddexp.reduce(list(joint.values())))
+
+
 def test_n_is_no_kmer():
     assert kmer_values(bases_to_codes("AANTT"), 2).tolist() == [0, -1, -1, 5]

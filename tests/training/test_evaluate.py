@@ -32,5 +32,5 @@ def test_mistakes(model, species, tmp_path):
     corpus = build_corpus([GenomeSource(fasta=str(species))], tmp_path)
     with pytest.raises(SettingsError, match="no genome has a held-out region"):
         evaluate_lm(model, corpus, tokens=40)
-    with pytest.raises(SettingsError, match="tokens = 500; 3 to 100"):
+    with pytest.raises(SettingsError, match="tokens = 500; 4 to 100"):
         evaluate_lm(model, corpus, tokens=500)

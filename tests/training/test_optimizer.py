@@ -8,6 +8,7 @@ from hexamer.training.optimizer import Schedule, make_adam
 
 def test_published_schedule():
     published = Schedule()
+    assert Schedule(start=0, peak=1).rate(50, 1000) == 1, "the warm-up is scaled to a short run"
     assert published.rate(1, 10**6) == pytest.approx(5e-5, rel=1e-3)
     assert published.rate(16_000, 10**6) == pytest.approx(1e-4)
     assert published.rate(64_000, 10**6) == pytest.approx(5e-5)

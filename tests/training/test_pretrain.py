@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hexamer.errors import OutputError, SettingsError
+from hexamer.errors import GenomeError, OutputError, SettingsError
 from hexamer.manifest import read_settings
 from hexamer.model import SIZES, ModelConfig
 from hexamer.tokens import Corpus
@@ -35,7 +35,9 @@ def test_a_run_learns_and_leaves_what_it_promises(config):
     assert model.training is False
     assert model.config.max_tokens == longer.tokens
     out = Path(longer.out)
-    assert read_settings(PretrainConfig, out / "settings.toml") == longer
+    again = read_settings(PretrainConfig, out / "settings.toml")
+    assert replace(again, genomes=longer.genomes) == longer
+    assert Path(again.genomes[0].files[0]).is_absolute()
     assert json.loads((out / "manifest.json").read_text())["corpus"][0]["files"][0]["sha256"]
 
 
@@ -77,7 +79,30 @@ def test_two_runs_are_not_mixed(config):
         pretrain(replace(config, seed=6), resume=True, progress=False)
 
 
-@pytest.mark.parametrize(("key", "value"), [("tokens", 2), ("tokens", 9999), ("batch", 0), ("max_steps", -1)])
+def test_a_genome_without_room_for_a_window_is_refused_before_the_first_step(config):
+    with pytest.raises(GenomeError, match="'pattern': no stretch of 11,994 bases"):
+        pretrain(replace(config, tokens=2000), progress=False)
+
+
+def test_a_held_out_region_without_room_for_a_window_does_not_stop_the_run(config):
+    (source,) = config.genomes
+    short = replace(config, genomes=(replace(source, hold_out=("held:1-100",)),))
+    pretrain(short, progress=False)
+    assert log_of(short)[-1]["held_out"] == {}
+
+
+def test_settings_can_be_fed_back_in_from_any_folder(config, tmp_path, monkeypatch):
+    pretrain(config, progress=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = read_settings(PretrainConfig, Path(config.out) / "settings.toml", out=str(tmp_path / "again"))
+    pretrain(again, relative_to=config.out, progress=False)
+    assert [r["loss"] for r in log_of(again)] == [r["loss"] for r in log_of(config)]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("seed", -1), ("tokens", 2), ("tokens", 9999), ("batch", 0), ("max_steps", -1)]
+)
 def test_mistakes(config, key, value):
     with pytest.raises(SettingsError, match=f"{key} = {value}"):
         replace(config, **{key: value})

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.effects.score import ScoreSettings, score_alleles
+from hexamer.effects.score import PIECE, SCORES, ScoreSettings, score_alleles
 from hexamer.errors import OutputError
 from hexamer.genome import Genome, Record, VariantFile
 from hexamer.manifest import describe_file, package_versions, write_atomically, write_manifest
@@ -25,7 +25,7 @@ from hexamer.model import NucleotideTransformer, describe_model
 PREFIX = "HX_"
 REASON = "HX_REASON"
 ENDINGS = (".vcf", ".vcf.gz", ".tsv", ".tsv.gz", ".parquet")
-_PIECE = 256  # records scored at a time: sites of one piece share forward passes
+OURS = frozenset([REASON, *(PREFIX + name.upper() for name in SCORES)])
 
 Values = npt.NDArray[np.float32]
 
@@ -94,14 +94,21 @@ def annotate_variants(
     VariantError
         If the file is damaged; nothing is then written under the name `out`.
     OutputError
-        If `out` has another ending or cannot be written.
+        If `out` has another ending, is the input itself, or cannot be written.
     """
     out, settings = Path(out), settings or ScoreSettings()
     check_variants_path(out)
+    if Path(variants).exists() and out.exists() and out.samefile(variants):
+        raise OutputError(f"{out}: is the input itself; another name would work")
     definitions = settings.describe(model)
+    inputs: dict[str, Any] = {"model": describe_model(model), "variants": describe_file(variants)}
+    inputs["genome"] = describe_file(genome.path)
     summary = Summary()
     with VariantFile(variants) as source, write_atomically(out) as temporary:
-        with _open_writer(temporary, out, source.header, definitions, settings) as writer:
+        opened = _open_writer(
+            temporary, out, source.header, definitions=definitions, provenance=_provenance(inputs["model"], settings)
+        )
+        with opened as writer:
             for records in _pieces(source):
                 alleles = [variant for record in records for variant in record.variants]
                 values, reasons = score_alleles(model, genome, alleles, settings)
@@ -124,11 +131,9 @@ def annotate_variants(
         summary.indexed = True
     write_manifest(
         out.with_name(out.name + ".manifest.json"),
-        model=describe_model(model),
+        **inputs,
         settings=settings,
         definitions=definitions,
-        variants=describe_file(variants),
-        genome=str(genome.path),
         records=summary.records,
         alleles=summary.alleles,
         reasons={reason or "scored": count for reason, count in sorted(summary.reasons.items())},
@@ -150,20 +155,27 @@ def check_variants_path(out: str | Path) -> None:
         raise OutputError(f"{out}: the folder {out.parent} does not exist")
 
 
+def _provenance(model: dict[str, Any], settings: ScoreSettings) -> str:
+    """One line for the header: version, weights, window."""
+    weights = ",".join(digest[:16] for digest in model["files"].values()) or "random"
+    version = package_versions()["hexamer"]
+    return f"<Version={version},Model={Path(model['source']).name},WeightsSHA256={weights},Window={settings.window}>"
+
+
 def _pieces(source: VariantFile) -> Iterator[list[Record]]:
     records = iter(source)
-    while piece := list(islice(records, _PIECE)):
+    while piece := list(islice(records, PIECE)):
         yield piece
 
 
 def _open_writer(
-    temporary: Path, out: Path, header: list[str], definitions: dict[str, str], settings: ScoreSettings
+    temporary: Path, out: Path, header: list[str], *, definitions: dict[str, str], provenance: str
 ) -> "_Closing":
     if out.name.endswith(".parquet"):
-        return _Closing(_ParquetWriter(temporary, settings.scores))
+        return _Closing(_ParquetWriter(temporary, list(definitions)))
     if out.name.endswith((".tsv", ".tsv.gz")):
-        return _Closing(_TsvWriter(temporary, settings.scores, definitions))
-    return _Closing(_VcfWriter(temporary, header, definitions))
+        return _Closing(_TsvWriter(temporary, definitions))
+    return _Closing(_VcfWriter(temporary, header, definitions, provenance))
 
 
 class _Closing:
@@ -188,14 +200,18 @@ def _text_out(path: Path) -> Any:
     return path.open("wb")
 
 
+def _number(value: np.float32) -> str:
+    """Shortest text that reads back as the same float32; empty for NaN."""
+    return "" if np.isnan(value) else str(value)
+
+
 class _VcfWriter:
     """The input's own lines, with our fields at the end of INFO."""
 
-    def __init__(self, path: Path, header: list[str], definitions: dict[str, str]) -> None:
+    def __init__(self, path: Path, header: list[str], definitions: dict[str, str], provenance: str) -> None:
         self.names = [PREFIX + name.upper() for name in definitions]
-        self.dropped = {*self.names, REASON, ".", ""}
         self.file = _text_out(path)
-        ours = tuple(f"##INFO=<ID={name}," for name in [*self.names, REASON])
+        ours = tuple(f"##INFO=<ID={name}," for name in OURS)
         lines = [line for line in header[:-1] if not line.startswith((*ours, "##hexamer="))]
         lines += [
             f'##INFO=<ID={name},Number=A,Type=Float,Description="{text}">'
@@ -204,7 +220,7 @@ class _VcfWriter:
         lines.append(
             f'##INFO=<ID={REASON},Number=A,Type=String,Description="Why an allele has no score; . where it has one">'
         )
-        lines.append("##hexamer=" + ",".join(f"{k}={v}" for k, v in package_versions().items() if k == "hexamer"))
+        lines.append(f"##hexamer={provenance}")
         self._write_lines([*lines, header[-1]])
 
     def _write_lines(self, lines: list[str]) -> None:
@@ -212,10 +228,12 @@ class _VcfWriter:
 
     def write(self, record: Record, values: Values, reasons: Sequence[str]) -> None:
         fields = record.text.split("\t")
-        kept = [entry for entry in fields[7].split(";") if entry.split("=")[0] not in self.dropped]
+        kept = [] if fields[7] in ("", ".") else [fields[7]]
+        if PREFIX in fields[7]:
+            kept = [entry for entry in fields[7].split(";") if entry.split("=")[0] not in OURS]
         if not all(reasons):
             for name, column in zip(self.names, values.T, strict=True):
-                kept.append(f"{name}=" + ",".join("." if np.isnan(x) else f"{x:.6g}" for x in column))
+                kept.append(f"{name}=" + ",".join(_number(x) or "." for x in column))
         if any(reasons):
             kept.append(f"{REASON}=" + ",".join(reason or "." for reason in reasons))
         fields[7] = ";".join(kept)
@@ -231,16 +249,16 @@ _KEYS = ("chrom", "pos", "id", "ref", "alt")
 class _TsvWriter:
     """One row per allele; the definitions stand above the header as comments."""
 
-    def __init__(self, path: Path, scores: Sequence[str], definitions: dict[str, str]) -> None:
+    def __init__(self, path: Path, definitions: dict[str, str]) -> None:
         self.file = _text_out(path)
         lines = [f"## {name}: {text}\n" for name, text in definitions.items()]
-        lines.append("\t".join([*_KEYS, *scores, "reason"]) + "\n")
+        lines.append("\t".join([*_KEYS, *definitions, "reason"]) + "\n")
         self.file.write("".join(lines).encode())
 
     def write(self, record: Record, values: Values, reasons: Sequence[str]) -> None:
         for alt, row, reason in zip(record.alts, values, reasons, strict=True):
             cells = [record.chrom, str(record.pos), record.id, record.ref, alt]
-            cells += ["" if np.isnan(x) else f"{x:.6g}" for x in row]
+            cells += [_number(x) for x in row]
             self.file.write(("\t".join([*cells, reason]) + "\n").encode("utf-8", "surrogateescape"))
 
     def close(self) -> None:

@@ -24,7 +24,10 @@ def l2(ref: Vectors, alt: Vectors) -> Vectors:
 
 def cosine(ref: Vectors, alt: Vectors) -> Vectors:
     """Cosine similarity, 1 where the directions are the same; float32 [N] from two float32 arrays [N, D]."""
-    return dot(ref, alt) / (np.linalg.norm(ref, axis=-1) * np.linalg.norm(alt, axis=-1))
+    # In float64: similarities near 1 differ in digits that float32 sums would round away.
+    left, right = ref.astype(np.float64), alt.astype(np.float64)
+    norms = np.linalg.norm(left, axis=-1) * np.linalg.norm(right, axis=-1)
+    return ((left * right).sum(axis=-1) / norms).astype(np.float32)
 
 
 def dot(ref: Vectors, alt: Vectors) -> Vectors:

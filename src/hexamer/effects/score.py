@@ -11,6 +11,7 @@ Source: zero-shot scores of Dalla-Torre et al. (2025). Not here: where the windo
 lies (`window`), files (`annotate`), other kinds of variants.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -26,8 +27,8 @@ from hexamer.effects.window import Site, changed_base, find_reason, place_site, 
 from hexamer.embeddings import batches_by_length, pad_ids
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
-from hexamer.manifest import STRICT, package_versions
-from hexamer.model import NucleotideTransformer
+from hexamer.manifest import STRICT, describe_file, package_versions
+from hexamer.model import NucleotideTransformer, describe_model
 from hexamer.tokens.tokenizer import Ids
 
 SCORES = {
@@ -40,6 +41,9 @@ SCORES = {
     "loss_diff": "Mean cross-entropy of the unmasked alt window minus that of the ref window, in nats per token",
 }
 """Name to definition."""
+
+PIECE = 256
+"""Variants scored at a time: sites of one piece share forward passes, and memory does not grow with the input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +98,7 @@ class VariantScores:
         One row per variant, in order: `chrom`, `pos`, `ref`, `alt`, one float32 column per score (NaN where there is
         none), `reason` (empty, or a code of `hexamer.errors.REASONS`).
     manifest : dict
-        Settings, definitions of the scores, versions.
+        Model and genome with checksums, settings, definitions of the scores, counts of reasons, versions.
     """
 
     table: pd.DataFrame
@@ -149,11 +153,22 @@ def score_variants(
     >>> folder.cleanup()
     """
     settings = ScoreSettings(scores=tuple(scores), window=window, layer=layer, pool=pool)
-    values, reasons = score_alleles(model, genome, variants, settings)
+    parts = [
+        score_alleles(model, genome, variants[start : start + PIECE], settings)
+        for start in range(0, max(len(variants), 1), PIECE)
+    ]
+    values, reasons = np.concatenate([part[0] for part in parts]), [reason for part in parts for reason in part[1]]
     columns: dict[str, Any] = {key: [getattr(v, key) for v in variants] for key in ("chrom", "pos", "ref", "alt")}
     columns |= {name: values[:, i] for i, name in enumerate(settings.scores)}
     table = pd.DataFrame(columns | {"reason": reasons})
-    manifest = {"settings": settings, "definitions": settings.describe(model), "versions": package_versions()}
+    manifest = {
+        "model": describe_model(model),
+        "genome": describe_file(genome.path),
+        "settings": settings,
+        "definitions": settings.describe(model),
+        "reasons": dict(Counter(reason or "scored" for reason in reasons)),
+        "versions": package_versions(),
+    }
     return VariantScores(table, manifest)
 
 

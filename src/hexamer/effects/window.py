@@ -1,6 +1,7 @@
 """The window around a variant: where it lies, which token holds the variant, and why there may be none.
 
-The window is centred: the variant is the first base (phase 0) of the middle 6-mer. At a contig's ends the window is
+The window is centred: the variant is the first base (phase 0) of the middle 6-mer, unless an N before it restarts the
+cutting into 6-mers. At a contig's ends the window is
 cut in steps of whole 6-mers, so that the phase stays. Source: 6,000 bp centred on the SNP in Dalla-Torre et al.
 (2025); the phase is our choice.
 """
@@ -45,8 +46,10 @@ def find_reason(genome: Genome, variant: Variant) -> str:
         return "past_end"
     # A REF with other letters (N before a symbolic allele) says nothing that could be compared.
     ref = variant.ref.upper()
-    if set(ref) <= set(BASES) and genome.fetch(variant.chrom, variant.start, variant.end) != ref:
-        return "ref_mismatch"
+    found = genome.fetch(variant.chrom, variant.start, variant.end)
+    if set(ref) <= set(BASES) and found != ref:
+        known = all(base in ("N", written) for base, written in zip(found, ref, strict=True))
+        return "non_acgt_window" if known else "ref_mismatch"
     codes = {"snv": "", "breakend": "symbolic"}
     same = {"symbolic", "star", "iupac", "missing"}
     return codes.get(kind, kind if kind in same else "unsupported")

@@ -44,10 +44,10 @@ def pool_window(hidden: Vectors, keep: slice, pool: Pool) -> Vectors:
     [[2.0]]
     """
     if pool == "cls":
-        return hidden[:1]
+        return hidden[:1].copy()  # not a view, which would keep the whole batch in memory
     kept = hidden[keep]
     if pool == "none":
-        return kept
+        return kept.copy()
     if len(kept) == 0:
         return np.full((1, hidden.shape[1]), np.nan, dtype=np.float32)
     reduced = kept.mean(axis=0, dtype=np.float64) if pool == "mean" else kept.max(axis=0)

@@ -29,6 +29,15 @@ from hexamer.tokens.tokenizer import Tokenizer
 PACKAGED = Path(__file__).parent / "weights"
 _INDEX = "model.safetensors.index.json"
 _HUB_FILES = ["config.json", "vocab.txt", "*.safetensors", _INDEX]
+# What a model folder may hold to be replaced: nothing of a user's own is ever removed.
+_OWN_FILES = [
+    *_HUB_FILES,
+    "README.md",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "training.json",
+    "state.json",
+]
 _DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
 
@@ -96,7 +105,7 @@ def save_model(
     ----------
     model : NucleotideTransformer
     folder : str or Path
-        Created; an existing model folder is replaced as a whole, or not at all.
+        Created; an existing model folder is replaced as a whole; one with other files in it is refused.
     dtype : torch.dtype
         Type of the stored weights: float32, float16 or bfloat16.
     card : str
@@ -171,9 +180,11 @@ class write_folder:  # noqa: N801
         """Make the temporary folder."""
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder}: is a file; an empty or new folder would work")
-        is_model = (self.folder / "config.json").exists() and any(self.folder.glob("*.safetensors"))
-        if self.folder.exists() and not is_model and any(self.folder.iterdir()):
-            raise OutputError(f"{self.folder}: holds other files than a model; an empty or new folder would work")
+        foreign = [p.name for p in self.folder.glob("*") if not any(p.match(name) for name in _OWN_FILES)]
+        if foreign:
+            raise OutputError(
+                f"{self.folder}: holds {foreign[0]}, which is no part of a model; an empty or new folder would work"
+            )
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self.new = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))

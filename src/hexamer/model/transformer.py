@@ -38,7 +38,8 @@ class ModelOutput:
     ----------
     logits : float tensor [B, L, V], or [M, V] where M positions were asked for, or None
     hidden : dict of int to float tensor [B, L, D]
-        Layer 0 is the embedding; layer i the output of block i; the last one is after the final LayerNorm.
+        By layer, from 0 (-1 comes back as the last's number): 0 is the embedding, i the output of block i, the last
+        one after the final LayerNorm.
     attentions : dict of (layer, head) to float tensor [B, L, L]
         Layers are counted from 1, heads from 0.
     """

@@ -2,7 +2,7 @@
 
 from hexamer.tokens.alphabet import LetterReport, bases_to_codes, codes_to_bases, report_letters, reverse_complement
 from hexamer.tokens.coordinates import token_of_base, token_spans
-from hexamer.tokens.corpus import Corpus, GenomeSource, Span, build_corpus
+from hexamer.tokens.corpus import Corpus, GenomeSource, Span, build_corpus, has_region
 from hexamer.tokens.masking import Masking, mask_tokens
 from hexamer.tokens.tokenizer import CLS_ID, MASK_ID, PAD_ID, Tokenizer
 
@@ -19,6 +19,7 @@ __all__ = [
     "bases_to_codes",
     "build_corpus",
     "codes_to_bases",
+    "has_region",
     "mask_tokens",
     "report_letters",
     "reverse_complement",

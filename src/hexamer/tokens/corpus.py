@@ -44,6 +44,10 @@ class GenomeSource:
     hold_out: tuple[str, ...] = ()
     """Contigs, or regions as `chr20:1,000,001-4,000,000` (1-based, closed), never drawn for training."""
 
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise SettingsError(f"genome {self.name!r}: fasta is an empty list; at least one file would work")
+
     @property
     def files(self) -> tuple[str, ...]:
         """The FASTA files."""
@@ -115,21 +119,21 @@ def _write_genome(source: GenomeSource, relative_to: Path, out: BinaryIO) -> dic
     """Append the bases of a genome to `bases.u8` and return its entry."""
     contigs: list[dict[str, Any]] = []
     held_out: list[tuple[str, int, int]] = []
-    regions, unknown = set(source.hold_out), 0
+    missing, unknown = set(source.hold_out), 0
     for file in source.files:
         with Genome(relative_to / file) as genome:
-            for region in sorted(regions):
-                if region.rsplit(":", 1)[0] in genome:
-                    held_out.append(_region_of(region, genome))
-                    regions.discard(region)
+            # A region is held out in every file that has its contig, under whatever name.
+            own = [region for region in sorted(set(source.hold_out)) if has_region(genome, region)]
+            held_out += [_region_of(region, genome) for region in own]
+            missing -= set(own)
             for chrom, length in genome.contigs.items():
                 contigs.append({"chrom": chrom, "length": length, "offset": out.tell()})
                 for start in range(0, length, _PIECE):
                     codes = bases_to_codes(genome.fetch(chrom, start, min(start + _PIECE, length)))
                     unknown += int((codes == N_CODE).sum())
                     out.write(codes.tobytes())
-    if regions:
-        raise GenomeError(f"hold_out {', '.join(sorted(regions))}: no such contig in {', '.join(source.files)}")
+    if missing:
+        raise GenomeError(f"hold_out {', '.join(sorted(missing))}: no such contig in {', '.join(source.files)}")
     bases = sum(contig["length"] for contig in contigs)
     return {
         "files": [describe_file(relative_to / file) for file in source.files],
@@ -139,6 +143,22 @@ def _write_genome(source: GenomeSource, relative_to: Path, out: BinaryIO) -> dic
         "contigs": contigs,
         "held_out": sorted(held_out),
     }
+
+
+def has_region(genome: Genome, region: str) -> bool:
+    """Say whether a genome has the contig of a region string, or of a bare contig name.
+
+    Parameters
+    ----------
+    genome : Genome
+    region : str
+        `chr20:1-600`, or a contig's name, which may hold colons.
+
+    Returns
+    -------
+    bool
+    """
+    return region in genome or region.rsplit(":", 1)[0] in genome
 
 
 def _region_of(region: str, genome: Genome) -> tuple[str, int, int]:
@@ -268,6 +288,23 @@ class Corpus:
                 codes = reverse_complement(codes)
             ids[row, 1:] = tokenizer.encode_codes(codes)[: tokens - 1]
         return ids
+
+    def check_drawable(self, tokenizer: Tokenizer, tokens: int) -> None:
+        """Raise GenomeError if a genome that is to be drawn has no stretch as long as a window.
+
+        Parameters
+        ----------
+        tokenizer : Tokenizer
+        tokens : int
+            Tokens of a window, `<cls>` included.
+        """
+        length = (tokens - 1) * tokenizer.k
+        for genome in (name for name, weight in self.genomes.items() if weight):
+            if not any(len(span) >= length for span in self.spans(genome, held_out=False)):
+                raise GenomeError(
+                    f"genome {genome!r}: no stretch of {length:,} bases outside the held-out regions; "
+                    "fewer tokens, or weight = 0, would work"
+                )
 
     def _draw_one(self, rng: np.random.Generator, genome: str, length: int) -> Codes:
         """One training window of a genome [length]."""

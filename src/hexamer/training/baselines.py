@@ -110,6 +110,7 @@ class MarkovModel:
     """
 
     def __init__(self, counts: Counts) -> None:
+        self._tables: dict[int, Logs] = {}
         smoothed = counts.reshape(-1, 4) + 1.0
         self.order = round(np.log(len(smoothed)) / np.log(4))
         self.log_base: Logs = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
@@ -125,6 +126,8 @@ class MarkovModel:
         -------
         float64 array [4**order, 4**k]
         """
+        if k in self._tables:
+            return self._tables[k]
         contexts = np.arange(4**self.order)[:, None]
         logs = np.zeros((4**self.order, 1))
         for _ in range(k):
@@ -132,6 +135,7 @@ class MarkovModel:
             logs = (logs[..., None] + step).reshape(len(logs), -1)
             contexts = (contexts[..., None] * 4 + np.arange(4)) % 4**self.order
             contexts = contexts.reshape(len(logs), -1)
+        self._tables[k] = logs
         return logs
 
     def score_tokens(self, codes: Codes, places: npt.NDArray[np.int64], k: int) -> tuple[Logs, Logs]:
@@ -158,11 +162,11 @@ class MarkovModel:
         left, token = context[places - self.order], kmer_values(codes, k)[places]
         right = context[places + k]
         before = table[left, token]
-        # Log probability of the right context after each k-mer depends on the k-mer's last `order` bases only.
+        # The right context after each k-mer depends on the last `order` bases before it only.
         after = self.log_kmers(self.order)
-        ends = np.arange(4**k) % 4**self.order
         around = np.empty(len(places))
         for i in range(len(places)):
+            ends = (left[i] * 4**k + np.arange(4**k)) % 4**self.order
             joint = table[left[i]] + after[ends, right[i]]
             around[i] = joint[token[i]] - np.logaddexp.reduce(joint)
         return before, around

@@ -48,7 +48,8 @@ def evaluate_lm(
     Returns
     -------
     DataFrame
-        One row per genome that has held-out regions: `genome`, `windows`, `tokens` (masked ones), `loss` (nats per
+        One row per genome that has held-out regions (NaN where they hold no window): `genome`, `windows`, `tokens`
+        (masked ones), `loss` (nats per
         token), `perplexity`, `accuracy`, and with baselines `token_frequency`, `markov_pooled`, `markov_species`
         (given the five bases before), `markov_pooled_two_sided`, `markov_species_two_sided` (given five on each
         side), and `token_frequency_species`, all in nats per token.
@@ -58,22 +59,23 @@ def evaluate_lm(
     SettingsError
         If nothing is held out, or `tokens` is more than the model reads.
     """
-    if not 3 <= tokens <= model.config.max_tokens:
-        raise SettingsError(f"tokens = {tokens}; 3 to {model.config.max_tokens} (what the model reads) would work")
+    if windows < 1 or seed < 0:
+        raise SettingsError(f"windows = {windows}, seed = {seed}; windows from 1 and a seed from 0 would work")
+    if not 4 <= tokens <= model.config.max_tokens:
+        raise SettingsError(f"tokens = {tokens}; 4 to {model.config.max_tokens} (what the model reads) would work")
     held_out = [g for g in corpus.genomes if corpus.spans(g, held_out=True)]
     if not held_out:
         raise SettingsError(f"{corpus.folder}: no genome has a held-out region; set hold_out in the recipe")
     known = _fit_baselines(model.tokenizer, corpus) if baselines else {}
-    rows = []
+    rows: list[dict[str, float | int | str]] = []
     for genome in held_out:
         tiles = [
             (np.asarray(corpus.bases[s.offset : s.offset + len(s)]), ids)
             for s, ids in corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens)
         ]
-        if not tiles:
-            raise SettingsError(
-                f"{corpus.folder}: held-out regions of {genome!r} hold no window of {tokens} tokens without N"
-            )
+        if not tiles:  # too short, or N everywhere: the row says so
+            rows.append({"genome": genome, "windows": 0, "tokens": 0, "loss": float("nan")})
+            continue
         ids = np.stack([tile[1] for tile in tiles])
         corrupted, selected = mask_tokens(model.tokenizer, ids, np.random.default_rng(seed))
         row: dict[str, float | int | str] = {"genome": genome, "windows": len(ids)}

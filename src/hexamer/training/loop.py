@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -138,6 +139,8 @@ def save_checkpoint(run: Run, folder: Path, *, keep: int) -> Path:
     building.rename(final)
     for old in find_checkpoints(folder)[:-keep]:
         shutil.rmtree(old)
+    for unfinished in folder.glob(".*step-*"):  # left by a kill
+        shutil.rmtree(unfinished, ignore_errors=True)
     return final
 
 
@@ -173,9 +176,13 @@ def load_checkpoint(run: Run, folder: Path) -> None:
     if saved.config != run.model.config:
         raise CheckpointError(f"{folder}: holds a {saved.config}, this run has a {run.model.config}")
     run.model.load_state_dict(saved.state_dict())
-    moments = load_file(folder / "optimizer.safetensors", device=str(run.model.device))
-    for name, parameter in run.model.named_parameters():
-        keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}.{key}" in moments]
-        run.adam.state[parameter] = {key: moments[f"{name}.{key}"] for key in keys}
-    state = json.loads((folder / "state.json").read_text())
-    run.step, run.tokens = state["step"], state["tokens"]
+    try:
+        moments = load_file(folder / "optimizer.safetensors", device=str(run.model.device))
+        for name, parameter in run.model.named_parameters():
+            run.adam.state[parameter] = {key: moments[f"{name}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+        state = json.loads((folder / "state.json").read_text())
+        run.step, run.tokens = int(state["step"]), int(state["tokens"])
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder}: optimiser or step cannot be read ({error}); an older checkpoint would work"
+        ) from error

@@ -21,16 +21,21 @@ class Schedule:
     __pydantic_config__ = STRICT
 
     start: float = 5e-5
-    """Learning rate of step 1."""
+    """Learning rate that the warm-up starts from."""
     peak: float = 1e-4
     """Learning rate at the end of the warm-up."""
-    warmup: int = 16_000
-    """Steps of the linear warm-up."""
+    warmup: int | None = None
+    """Steps of the linear warm-up; by default 16,000 as published, but at most a twentieth of the run."""
     cooldown: int = 0
     """Last steps of the run, over which the rate falls linearly to 1 % of what it would be; 0 as published."""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.start <= self.peak and self.peak > 0 and self.warmup >= 1 and self.cooldown >= 0):
+        if not (
+            0 <= self.start <= self.peak
+            and self.peak > 0
+            and (self.warmup is None or self.warmup >= 1)
+            and self.cooldown >= 0
+        ):
             raise SettingsError(f"{self}: 0 <= start <= peak, warmup >= 1 and cooldown >= 0 would work")
 
     def rate(self, step: int, last: int) -> float:
@@ -53,10 +58,11 @@ class Schedule:
         >>> schedule.rate(16_000, 10**6), schedule.rate(64_000, 10**6)
         (0.0001, 5e-05)
         """
-        if step <= self.warmup:
-            rate = self.start + (self.peak - self.start) * step / self.warmup
+        warmup = min(16_000, max(last // 20, 1)) if self.warmup is None else self.warmup
+        if step <= warmup:
+            rate = self.start + (self.peak - self.start) * step / warmup
         else:
-            rate = self.peak * (self.warmup / step) ** 0.5
+            rate = self.peak * (warmup / step) ** 0.5
         if self.cooldown and step > last - self.cooldown:
             rate *= max(0.01, (last - step) / self.cooldown)
         return rate

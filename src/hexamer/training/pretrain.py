@@ -19,9 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hexamer.device import pick_device
 from hexamer.errors import OutputError, SettingsError
-from hexamer.manifest import STRICT, write_manifest, write_settings
+from hexamer.manifest import STRICT, read_settings, write_atomically, write_manifest, write_settings
 from hexamer.model import NucleotideTransformer, load_model, named_size, save_model
-from hexamer.tokens import Corpus, GenomeSource, Masking, build_corpus, mask_tokens
+from hexamer.tokens import Corpus, GenomeSource, Masking, Tokenizer, build_corpus, mask_tokens
 from hexamer.training.evaluate import evaluate_lm
 from hexamer.training.loop import Batch, Run, find_checkpoints, load_checkpoint, save_checkpoint, train
 from hexamer.training.optimizer import Schedule, make_adam
@@ -51,8 +51,8 @@ class PretrainConfig:
     """Read every other window from the other strand."""
     masking: Masking = field(default_factory=Masking)
     """Shares of the corruption."""
-    schedule: Schedule = field(default_factory=Schedule)
-    """Learning rate."""
+    schedule: Schedule = field(default_factory=lambda: Schedule(start=1e-4, peak=1e-3))
+    """Learning rate; the published rates (5e-5, 1e-4) are for models a hundred times the size of "tiny"."""
     clip: float = 1.0
     """Largest norm of the gradient; 0 for no limit."""
     bf16: bool = True
@@ -75,6 +75,8 @@ class PretrainConfig:
         for name in ("max_steps", "batch", "accumulate", "save_every", "keep", "evaluate_windows"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} = {getattr(self, name)}; a positive number would work")
+        if self.seed < 0:
+            raise SettingsError(f"seed = {self.seed}; 0 or more would work")
 
 
 def pretrain(
@@ -116,9 +118,11 @@ def pretrain(
     GenomeError
         If a genome cannot be read, or has no contig as long as a window.
     """
+    config = _with_absolute_paths(config, Path(relative_to))
     out = Path(config.out)
     _check_out(out, config, resume=resume)
-    corpus = _open_corpus(out, config, Path(relative_to), resume=resume)
+    corpus = _open_corpus(out, config, resume=resume)
+    corpus.check_drawable(Tokenizer(named_size(config.size).layout, named_size(config.size).k), config.tokens)
     torch.manual_seed(config.seed)
     # What the encoder was trained on is the longest window that it claims to read.
     model = NucleotideTransformer(replace(named_size(config.size), max_tokens=config.tokens)).to(pick_device(device))
@@ -185,8 +189,6 @@ def draw_batches(corpus: Corpus, model: NucleotideTransformer, config: PretrainC
 
 def _check_out(out: Path, config: PretrainConfig, *, resume: bool) -> None:
     """Refuse to mix two runs in one folder."""
-    from hexamer.manifest import read_settings
-
     settings = out / "settings.toml"
     if not settings.exists():
         return
@@ -202,10 +204,19 @@ def _check_out(out: Path, config: PretrainConfig, *, resume: bool) -> None:
         )
 
 
-def _open_corpus(out: Path, config: PretrainConfig, relative_to: Path, *, resume: bool) -> Corpus:
+def _with_absolute_paths(config: PretrainConfig, relative_to: Path) -> PretrainConfig:
+    """Make FASTA paths hold from any folder, so that settings.toml can be fed back in."""
+    genomes = (
+        replace(source, fasta=tuple(str((relative_to / file).resolve()) for file in source.files))
+        for source in config.genomes
+    )
+    return replace(config, genomes=tuple(genomes))
+
+
+def _open_corpus(out: Path, config: PretrainConfig, *, resume: bool) -> Corpus:
     if resume and (out / "corpus" / "corpus.json").exists():
         return Corpus(out / "corpus")
-    return build_corpus(config.genomes, out / "corpus", relative_to=relative_to)
+    return build_corpus(config.genomes, out / "corpus")
 
 
 def _held_out_losses(model: NucleotideTransformer, corpus: Corpus, config: PretrainConfig) -> dict[str, float]:
@@ -213,7 +224,8 @@ def _held_out_losses(model: NucleotideTransformer, corpus: Corpus, config: Pretr
     if not any(corpus.spans(genome, held_out=True) for genome in corpus.genomes):
         return {}
     table = evaluate_lm(model, corpus, windows=config.evaluate_windows, tokens=config.tokens, baselines=False)
-    return {str(g): round(float(x), 5) for g, x in zip(table["genome"], table["loss"], strict=True)}
+    pairs = zip(table["genome"], table["loss"], strict=True)
+    return {str(genome): round(float(loss), 5) for genome, loss in pairs if loss == loss}  # NaN: no whole window
 
 
 @contextmanager
@@ -227,7 +239,8 @@ def _log(path: Path, step: int) -> Iterator[Callable[[dict[str, Any]], None]]:
                     kept.append(line + "\n")
             except (ValueError, KeyError):
                 continue  # the last line of a killed run
-    path.write_text("".join(kept))
+    with write_atomically(path) as temporary:
+        temporary.write_text("".join(kept))
     with path.open("a") as file:
 
         def write(record: dict[str, Any]) -> None:
