@@ -1,14 +1,13 @@
 import gzip
 import json
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hexamer.errors import GenomeError, OutputError, SettingsError
-from hexamer.tokens import Corpus, GenomeSource, Span, Tokenizer, build_corpus, codes_to_bases, reverse_complement
-from hexamer.tokens.corpus import N_CODE
+from hexamer.tokens import Corpus, GenomeSource, Span, Tokenizer, build_corpus, codes_to_bases
 
 TOKENIZER = Tokenizer("v2", 3)
 
@@ -28,6 +27,13 @@ def build(tmp_path: Path, *sources: GenomeSource) -> Corpus:
     return build_corpus(sources, tmp_path / "corpus")
 
 
+def text_in(corpus: Corpus, genome: str) -> list[str]:
+    """Bases of each contig, read back."""
+    (entry,) = (entry for entry in corpus.entries if entry["name"] == genome)
+    whole = [Span(genome, c["chrom"], 0, c["length"], c["offset"]) for c in entry["contigs"]]
+    return [codes_to_bases(corpus.read(span)) for span in whole]
+
+
 def text_of(ids: np.ndarray) -> str:
     return TOKENIZER.decode(ids)
 
@@ -35,13 +41,15 @@ def text_of(ids: np.ndarray) -> str:
 def test_bases_lie_contig_after_contig(tmp_path: Path):
     one = fasta(tmp_path / "one.fa", chr1="ACGTNacgtR", chr2="TTTT")
     two = fasta(tmp_path / "two.fa.gz", c="GG")
-    corpus = build(tmp_path, GenomeSource(fasta=one), GenomeSource(fasta=two, name="second", weight=2.5))
-    assert codes_to_bases(np.asarray(corpus.bases)) == "ACGTNACGTN" + "TTTT" + "GG"
-    assert corpus.genomes == {"one": 14.0, "second": 2.5}
-    assert [(entry["bases"], entry["n"]) for entry in corpus.entries] == [(14, 2), (2, 0)]
+    corpus = build(tmp_path, GenomeSource(fasta=one, weight=3.5), GenomeSource(fasta=two, name="second", weight=2.5))
+    assert text_in(corpus, "one") == ["ACGTNACGTN", "TTTT"]
+    assert text_in(corpus, "second") == ["GG"]
+    assert corpus.genomes == {"one": 3.5, "second": 2.5}
+    counts = [(e["bases"], e["n"], e["iupac"], e["soft_masked"]) for e in corpus.entries]
+    assert counts == [(14, 1, 1, 4), (2, 0, 0, 0)]
     assert corpus.entries[0]["files"][0]["bytes"] == Path(one).stat().st_size
-    assert corpus.spans("one", held_out=False) == [Span("one", "chr1", 0, 10, 0), Span("one", "chr2", 0, 4, 10)]
-    assert corpus.spans("second", held_out=False) == [Span("second", "c", 0, 2, 14)]
+    assert corpus.spans("one", held_out=False) == [Span("one", "chr1", 0, 10, 0), Span("one", "chr2", 0, 4, 12)]
+    assert corpus.spans("second", held_out=False) == [Span("second", "c", 0, 2, 16)]
 
 
 def test_relative_paths_start_where_they_are_told_to(tmp_path: Path):
@@ -53,91 +61,10 @@ def test_relative_paths_start_where_they_are_told_to(tmp_path: Path):
 def test_a_genome_in_several_files(tmp_path: Path):
     files = (fasta(tmp_path / "a.fa", a="ACGTACGT"), fasta(tmp_path / "b.fa", b="TTTTTTTTTT"))
     corpus = build(tmp_path, GenomeSource(fasta=files, name="both", hold_out=("b:3-5", "a")))
-    assert codes_to_bases(np.asarray(corpus.bases)) == "ACGTACGT" + "T" * 10
+    assert text_in(corpus, "both") == ["ACGTACGT", "T" * 10]
     assert corpus.spans("both", held_out=True) == [Span("both", "a", 0, 8, 0), Span("both", "b", 2, 5, 10)]
     assert corpus.spans("both", held_out=False) == [Span("both", "b", 0, 2, 8), Span("both", "b", 5, 10, 13)]
     assert len(corpus.entries[0]["files"]) == 2
-
-
-def test_a_batch_is_a_function_of_corpus_seed_and_step(tmp_path: Path):
-    draw = np.random.default_rng(0)
-    bases = "".join(draw.choice(list("ACGT"), 3000))
-    path = fasta(tmp_path / "x.fa", a=bases)
-    corpus = build(tmp_path, GenomeSource(fasta=path))
-    arguments = {"windows": 4, "tokens": 11}
-    first = corpus.draw(TOKENIZER, seed=1, step=7, **arguments)
-    corpus.draw(TOKENIZER, seed=1, step=8, **arguments)  # other steps in between change nothing
-    again = Corpus(tmp_path / "corpus")
-    assert (again.draw(TOKENIZER, seed=1, step=7, **arguments) == first).all()
-    rebuilt = build_corpus([GenomeSource(fasta=path)], tmp_path / "again")
-    assert (rebuilt.draw(TOKENIZER, seed=1, step=7, **arguments) == first).all()
-    for seed, step in ((1, 8), (2, 7), (7, 1)):
-        assert (corpus.draw(TOKENIZER, seed=seed, step=step, **arguments) != first).any()
-    assert (first.shape, first.dtype) == ((4, 11), np.int32)
-    assert (first[:, 0] == 3).all()
-
-
-def test_windows_are_stretches_of_the_genome_on_both_strands(tmp_path: Path):
-    draw = np.random.default_rng(0)
-    bases = "".join(draw.choice(list("ACGT"), 400))
-    corpus = build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "x.fa", a=bases)))
-    codes = np.asarray(corpus.bases)
-    other = codes_to_bases(reverse_complement(codes))
-    strands: Counter[str] = Counter()
-    phases = set()
-    for step in range(40):
-        for ids in corpus.draw(TOKENIZER, seed=0, step=step, windows=5, tokens=11):
-            window = text_of(ids)
-            assert len(window) == 30
-            forward = window in bases
-            strands["forward" if forward else "reverse"] += 1
-            assert forward or window in other
-            phases.add((bases if forward else other).index(window) % 3)
-    assert phases == {0, 1, 2}
-    assert 60 < strands["reverse"] < 140, "200 windows, half of them expected, 5 deviations"
-    for ids in corpus.draw(TOKENIZER, seed=0, step=0, windows=20, tokens=11, both_strands=False):
-        assert text_of(ids) in bases
-
-
-def test_both_ends_of_a_stretch_are_drawn(tmp_path: Path):
-    corpus = build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "x.fa", a="A" + "C" * 6 + "T", b="GGGGGGG")))
-    drawn = {text_of(ids) for ids in corpus.draw(TOKENIZER, seed=0, step=0, windows=200, tokens=3, both_strands=False)}
-    assert drawn == {"ACCCCC", "CCCCCC", "CCCCCT", "GGGGGG"}, "no window lies across two contigs"
-
-
-def test_held_out_regions_are_never_drawn(tmp_path: Path):
-    # All that is held out is T and all the rest is C: a held-out base would show as T, or as A from the other strand.
-    bases = "C" * 100 + "T" * 50 + "C" * 80 + "T" * 20 + "C" * 31
-    path = fasta(tmp_path / "x.fa", chr1=bases, chr2="T" * 90)
-    corpus = build(
-        tmp_path, GenomeSource(fasta=path, name="x", hold_out=("chr1:231-250", "chr1:101-150", "2", "chr1:120-130"))
-    )
-    assert [(s.chrom, s.start, s.end) for s in corpus.spans("x", held_out=False)] == [
-        ("chr1", 0, 100),
-        ("chr1", 150, 230),
-        ("chr1", 250, 281),
-    ]
-    assert [(s.chrom, s.start, s.end) for s in corpus.spans("x", held_out=True)] == [
-        ("chr1", 100, 150),
-        ("chr1", 230, 250),
-        ("chr2", 0, 90),
-    ]
-    for step in range(60):
-        for ids in corpus.draw(TOKENIZER, seed=3, step=step, windows=4, tokens=11):
-            assert set(text_of(ids)) in ({"C"}, {"G"})
-    assert set(map(int, np.concatenate(list(corpus.training_codes("x"))))) == {2}
-    assert sum(map(len, corpus.training_codes("x"))) == 211
-    # And the held-out windows are of these regions only, without overlap.
-    found = list(corpus.held_out_windows(TOKENIZER, "x", windows=99, tokens=6))
-    assert [(span.chrom, span.start, span.end) for span, _ in found] == [
-        *(("chr1", start, start + 15) for start in (100, 115, 130)),
-        ("chr1", 230, 245),
-        *(("chr2", start, start + 15) for start in range(0, 90, 15)),
-    ]
-    assert all(text_of(ids) == "T" * 15 and ids.dtype == np.int32 and len(ids) == 6 for _, ids in found)
-    few = [span for span, _ in corpus.held_out_windows(TOKENIZER, "x", windows=3, tokens=6)]
-    assert len(few) == 3
-    assert (few[0], few[-1]) == (found[0][0], found[-1][0])
 
 
 def test_held_out_windows_hold_no_n(tmp_path: Path):
@@ -157,53 +84,6 @@ def test_held_out_names_may_be_aliases(tmp_path: Path, region: str):
     assert [s.chrom for s in corpus.spans("x", held_out=False)] == ["chr21"]
 
 
-def test_windows_with_n(tmp_path: Path):
-    # One N in 40 bases is at most a tenth of any window of 30; a gap of 60 never is.
-    bases = ("ACGTTGCA" * 4 + "ACGTTGCN") * 10 + "N" * 60 + ("ACGTTGCA" * 5) * 3
-    corpus = build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "x.fa", a=bases)))
-    with_n = 0
-    for step in range(40):
-        for ids in corpus.draw(TOKENIZER, seed=0, step=step, windows=5, tokens=11):
-            window = text_of(ids)
-            assert len(ids) == 11
-            assert window.count("N") <= 3
-            with_n += "N" in window
-    assert with_n, "windows with a few N are drawn"
-
-
-def test_genomes_are_drawn_by_weight(tmp_path: Path):
-    sources = [
-        GenomeSource(fasta=fasta(tmp_path / f"{name}.fa", c=base * 600), weight=weight)
-        for name, base, weight in (("x", "A", 3.0), ("y", "C", 1.0), ("z", "G", 0.0))
-    ]
-    ids = build(tmp_path, *sources).draw(TOKENIZER, seed=0, step=0, windows=800, tokens=3, both_strands=False)
-    seen = Counter(text_of(row)[0] for row in ids)
-    assert seen["G"] == 0
-    assert abs(seen["A"] - 600) < 62, "five deviations of 12.2"
-    assert seen["A"] + seen["C"] == 800
-
-
-def test_size_is_the_weight_by_default(tmp_path: Path):
-    sources = [GenomeSource(fasta=fasta(tmp_path / f"{b}.fa", c=b * n)) for b, n in (("A", 900), ("C", 100))]
-    ids = build(tmp_path, *sources).draw(TOKENIZER, seed=0, step=0, windows=400, tokens=3, both_strands=False)
-    assert abs(Counter(text_of(row)[0] for row in ids)["A"] - 360) < 30
-
-
-def test_no_stretch_is_long_enough(tmp_path: Path):
-    path = fasta(tmp_path / "x.fa", a="ACGT" * 10, b="TT")
-    corpus = build(tmp_path, GenomeSource(fasta=path, hold_out=("a:20-22",)))
-    with pytest.raises(GenomeError, match=r"genome 'x': no stretch of 30 bases outside the held-out regions"):
-        corpus.draw(TOKENIZER, seed=0, step=0, windows=1, tokens=11)
-    assert corpus.draw(TOKENIZER, seed=0, step=0, windows=1, tokens=7).shape == (1, 7)
-
-
-def test_nothing_but_n(tmp_path: Path):
-    corpus = build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "x.fa", a="N" * 50)))
-    assert (np.asarray(corpus.bases) == N_CODE).all()
-    with pytest.raises(GenomeError, match="or all of it N"):
-        corpus.draw(TOKENIZER, seed=0, step=0, windows=1, tokens=11)
-
-
 @pytest.mark.parametrize("region", ["chr9", "chr9:1-5"])
 def test_held_out_contigs_must_exist(tmp_path: Path, region: str):
     with pytest.raises(GenomeError, match=rf"hold_out {region}: no such contig in .*x\.fa"):
@@ -218,30 +98,16 @@ def test_held_out_regions_beyond_the_end(tmp_path: Path):
         build(tmp_path, GenomeSource(fasta=path, hold_out=("chr1:21-99",)))
 
 
-@pytest.mark.parametrize("weights", [(0.0, 0.0), (-1.0, None), (float("nan"), 1.0), (float("inf"), 1.0)])
-def test_impossible_weights(tmp_path: Path, weights):
-    sources = [GenomeSource(fasta=fasta(tmp_path / f"{i}.fa", a="ACGT"), weight=w) for i, w in enumerate(weights)]
-    with pytest.raises(SettingsError, match="at least one above 0, would work"):
-        build(tmp_path, *sources)
-
-
-def test_genomes_need_names_of_their_own(tmp_path: Path):
-    path = fasta(tmp_path / "x.fa", a="ACGT")
-    for sources in ([], [GenomeSource(fasta=path), GenomeSource(fasta=path)]):
-        with pytest.raises(SettingsError, match="at least one, each with a name of its own"):
-            build(tmp_path, *sources)
-
-
 def test_a_missing_genome_leaves_no_corpus(tmp_path: Path):
     good = GenomeSource(fasta=fasta(tmp_path / "x.fa", a="ACGT"))
     with pytest.raises(GenomeError, match=r"none\.fa"):
         build(tmp_path, good, GenomeSource(fasta=str(tmp_path / "none.fa")))
-    assert list((tmp_path / "corpus").iterdir()) == [], "neither bases.u8 nor a temporary file"
+    assert list((tmp_path / "corpus").iterdir()) == [], "neither bases nor a temporary file"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot be written"):
         build_corpus([GenomeSource(fasta=fasta(tmp_path / "x.fa", a="ACGT"))], tmp_path / "file" / "corpus")
 
 
@@ -251,27 +117,65 @@ def test_damaged_folders(tmp_path: Path):
     record = json.loads((corpus / "corpus.json").read_text())
     with pytest.raises(SettingsError, match=r"holds no corpus\.json; `hexamer build-corpus` makes one"):
         Corpus(tmp_path)
-    (corpus / "corpus.json").write_text('{"format": 1, "geno')
+    (corpus / "corpus.json").write_text('{"format": 2, "geno')
     with pytest.raises(SettingsError, match=r"corpus\.json: not readable as JSON .*; build again"):
         Corpus(corpus)
-    for wrong in ([], {"format": 1}, {"format": 1, "genomes": [{"name": "x"}]}):
+    for wrong in ([], {"format": 2}, {"format": 2, "genomes": [{"name": "x"}]}):
         (corpus / "corpus.json").write_text(json.dumps(wrong))
         with pytest.raises(SettingsError, match=r"corpus.*build again"):
             Corpus(corpus)
     (corpus / "corpus.json").write_text(json.dumps({**record, "format": 99}))
-    with pytest.raises(SettingsError, match="corpus format 99, this version reads 1; build again"):
+    with pytest.raises(SettingsError, match="corpus format 99, this version reads 2; build again"):
         Corpus(corpus)
     (corpus / "corpus.json").write_text(json.dumps(record))
     assert Corpus(corpus).genomes == {"x": 8.0}
     for bases in (b"\0" * 7, b"", None):
-        (corpus / "bases.u8").unlink()
+        (corpus / "bases.u2").unlink()
         if bases is not None:
-            (corpus / "bases.u8").write_bytes(bases)
-        with pytest.raises(SettingsError, match=r"bases\.u8.*build again"):
+            (corpus / "bases.u2").write_bytes(bases)
+        with pytest.raises(SettingsError, match="build again"):
             Corpus(corpus)
+
+
+def test_a_changed_file_is_told(tmp_path: Path):
+    corpus = build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "x.fa", a="ACGTACGT")))
+    corpus.verify()
+    (corpus.folder / "bases.u2").write_bytes(b"\0\0")
+    with pytest.raises(SettingsError, match=r"bases\.u2: has changed since the corpus was built; build again"):
+        Corpus(corpus.folder).verify()
+
+
+def test_soft_masks(tmp_path: Path):
+    path = fasta(tmp_path / "x.fa", mixed="ACgtnAC", lower="acgtn", upper="ACG")
+    corpus = build(tmp_path, GenomeSource(fasta=path, name="x"))
+    flags = [corpus.soft_masked(span).tolist() for span in corpus.spans("x", held_out=False)]
+    assert flags == [[False, False, True, True, True, False, False], [False] * 5, [False] * 3]
+    assert corpus.entries[0]["soft_masked"] == 3, "a contig in lower case throughout says nothing of repeats"
+
+
+def test_a_species_that_is_held_out(tmp_path: Path):
+    one, two = (GenomeSource(fasta=fasta(tmp_path / f"{n}.fa", a="ACGT" * 3, b="GG")) for n in ("one", "two"))
+    corpus = build(tmp_path, one, replace(two, hold_out=("all",)))
+    assert corpus.genomes == {"one": 14.0, "two": 0.0}
+    assert sum(map(len, corpus.spans("two", held_out=True))) == 14
+
+
+def test_bases_in_pieces_are_the_bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hexamer.tokens.corpus._PIECE", 8)
+    draw = np.random.default_rng(4)
+    contigs = {f"c{n}": "A" + "".join(draw.choice(list("ACGTNacgtn"), n - 1)) for n in (1, 7, 8, 9, 33)}
+    told: list[int] = []
+    source = GenomeSource(fasta=fasta(tmp_path / "x.fa", **contigs), name="x")
+    corpus = build_corpus([source], tmp_path / "corpus", advance=told.append)
+    assert text_in(corpus, "x") == [bases.upper() for bases in contigs.values()]
+    masked = "".join(
+        "x" if flag else "." for span in corpus.spans("x", held_out=False) for flag in corpus.soft_masked(span)
+    )
+    assert masked == "".join("x" if b.islower() else "." for b in "".join(contigs.values()))
+    assert (sum(told), max(told)) == (58, 8)
 
 
 def test_building_again_replaces_the_corpus(tmp_path: Path):
     build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "x.fa", a="ACGTACGT")))
     corpus = build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "y.fa", a="TT")))
-    assert (corpus.genomes, codes_to_bases(np.asarray(corpus.bases))) == ({"y": 2.0}, "TT")
+    assert (corpus.genomes, text_in(corpus, "y")) == ({"y": 2.0}, ["TT"])

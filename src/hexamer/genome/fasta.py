@@ -192,6 +192,26 @@ class Genome:
         sequence = self.fetch(interval.chrom, interval.start, interval.end)
         return reverse_complement(sequence) if interval.strand == "-" else sequence
 
+    def fetch_as_written(self, chrom: str, start: int, end: int) -> bytes:
+        """Read bases with the letters of the file: lower case (soft-masked) and IUPAC codes kept.
+
+        Parameters
+        ----------
+        chrom, start, end
+            As `fetch`.
+
+        Returns
+        -------
+        bytes
+            ``end - start`` letters.
+
+        Raises
+        ------
+        GenomeError
+            As `fetch`.
+        """
+        return self._read(self.resolve(chrom), start, end)
+
     def _read(self, name: str, start: int, end: int) -> bytes:
         length = self.contigs[name]
         if not 0 <= start <= end <= length:

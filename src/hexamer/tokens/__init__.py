@@ -2,8 +2,10 @@
 
 from hexamer.tokens.alphabet import LetterReport, bases_to_codes, codes_to_bases, report_letters, reverse_complement
 from hexamer.tokens.coordinates import token_of_base, token_spans
-from hexamer.tokens.corpus import Corpus, GenomeSource, Span, build_corpus, has_region
+from hexamer.tokens.corpus import Corpus, Span, build_corpus, has_region
 from hexamer.tokens.masking import Masking, mask_tokens
+from hexamer.tokens.sampling import Sampler, Sampling, Windows
+from hexamer.tokens.sources import GenomeSource, read_sources
 from hexamer.tokens.tokenizer import CLS_ID, MASK_ID, PAD_ID, Tokenizer
 
 __all__ = [
@@ -14,13 +16,17 @@ __all__ = [
     "GenomeSource",
     "LetterReport",
     "Masking",
+    "Sampler",
+    "Sampling",
     "Span",
     "Tokenizer",
+    "Windows",
     "bases_to_codes",
     "build_corpus",
     "codes_to_bases",
     "has_region",
     "mask_tokens",
+    "read_sources",
     "report_letters",
     "reverse_complement",
     "token_of_base",

@@ -1,62 +1,35 @@
-"""Genomes as a corpus: bases on disk, memory-mapped, from which windows are drawn.
+"""Genomes as a corpus: bases on disk, memory-mapped, read by any number of processes.
 
-A corpus is a folder: `bases.u8`, one byte per base of all contigs in a row (codes of `alphabet`), and `corpus.json`,
-which says what lies where, how often each genome is drawn, and which regions are held out. A batch of windows is a
-pure function of (corpus, seed, step). Source of the sampling (6 kb windows, any letter but A, C, G, T read as N):
-Dalla-Torre et al. (2025), Methods; weights per genome are ours.
-Not here: masking (`masking`).
+A corpus is a folder: bases in two bits with their runs (`storage`), the genotypes of populations (`population`), and
+`corpus.json`, which says what lies where, how often each genome is drawn, which regions are held out, and the SHA-256
+of every file. Letters are read as in Dalla-Torre et al. (2025): upper-cased, any letter outside A, C, G, T as N.
+Building streams: memory does not grow with the genome. Not here: which windows a training step sees (`sampling`).
 """
 
 import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hexamer.errors import GenomeError, OutputError, SettingsError
 from hexamer.genome import Genome, Interval
-from hexamer.manifest import STRICT, describe_file, write_atomically
-from hexamer.tokens.alphabet import N_CODE, Codes, bases_to_codes, reverse_complement
+from hexamer.manifest import checksum, describe_file, write_atomically
+from hexamer.tokens.alphabet import Codes, LetterReport
+from hexamer.tokens.sources import ALL, GenomeSource, name_sources
+from hexamer.tokens.storage import FILES, SOFT, BaseReader, BaseWriter
 from hexamer.tokens.tokenizer import CLS_ID, Ids, Tokenizer
 
-FORMAT = 1
-_PIECE = 8_000_000  # bases read at a time
-_MOST_N = 0.1  # windows with a larger share of N are not drawn
-_TRIES = 10_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenomeSource:
-    """One genome of a corpus, as a recipe names it."""
-
-    __pydantic_config__ = STRICT
-
-    fasta: str | tuple[str, ...]
-    """FASTA file or files, plain, gzip or bgzip; a relative path starts at the recipe's folder."""
-    name: str = ""
-    """Name of the species in tables; the first file's name by default."""
-    weight: float | None = None
-    """How often windows are drawn from it, relative to the others; its size in bases by default."""
-    hold_out: tuple[str, ...] = ()
-    """Contigs, or regions as `chr20:1,000,001-4,000,000` (1-based, closed), never drawn for training."""
-
-    def __post_init__(self) -> None:
-        if not self.files:
-            raise SettingsError(f"genome {self.name!r}: fasta is an empty list; at least one file would work")
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The FASTA files."""
-        return (self.fasta,) if isinstance(self.fasta, str) else tuple(self.fasta)
+FORMAT = 2
+_PIECE = 8_000_000  # bases read at a time; a multiple of four
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of one contig; `start` and `end` are 0-based and half-open, `offset` is its place in `bases.u8`."""
+    """A stretch of one contig; `start` and `end` are 0-based and half-open, `offset` is its place in the base file."""
 
     genome: str
     chrom: str
@@ -68,7 +41,13 @@ class Span:
         return self.end - self.start
 
 
-def build_corpus(genomes: Sequence[GenomeSource], folder: str | Path, *, relative_to: str | Path = ".") -> "Corpus":
+def build_corpus(
+    genomes: Sequence[GenomeSource],
+    folder: str | Path,
+    *,
+    relative_to: str | Path = ".",
+    advance: Callable[[int], None] | None = None,
+) -> "Corpus":
     """Write genomes as a corpus folder.
 
     Parameters
@@ -78,6 +57,8 @@ def build_corpus(genomes: Sequence[GenomeSource], folder: str | Path, *, relativ
         Created; an existing corpus is replaced.
     relative_to : str or Path
         Where relative FASTA paths start.
+    advance : callable, optional
+        Told the number of bases after each piece, for a progress bar.
 
     Returns
     -------
@@ -87,39 +68,38 @@ def build_corpus(genomes: Sequence[GenomeSource], folder: str | Path, *, relativ
     ------
     GenomeError
         If a FASTA cannot be read or a held-out contig does not exist.
+    VariantError
+        If the variants of a population cannot be read, or are not phased.
     SettingsError
-        If two genomes have the same name, or there is none.
+        If two genomes have the same name, or there is none, or some have weights and some have not.
     OutputError
         If the folder cannot be written.
     """
     folder = Path(folder)
-    names = [genome.name or Path(genome.files[0]).name.split(".")[0] for genome in genomes]
-    if not names or len(set(names)) < len(names):
-        raise SettingsError(f"genomes of the corpus: {names}; at least one, each with a name of its own, would work")
-    given = [genome.weight for genome in genomes if genome.weight is not None]
-    if not all(math.isfinite(weight) and weight >= 0 for weight in given) or (
-        len(given) == len(genomes) and not any(given)
-    ):
-        raise SettingsError(f"weights of the corpus: {given}; numbers of 0 or more, at least one above 0, would work")
+    names = name_sources(genomes)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "corpus.json").unlink(missing_ok=True)
+        with BaseWriter(folder) as out:
+            entries = [
+                {"name": name, **_write_genome(source, Path(relative_to), out, advance or (lambda bases: None))}
+                for name, source in zip(names, genomes, strict=True)
+            ]
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
-    (folder / "corpus.json").unlink(missing_ok=True)
-    entries: list[dict[str, Any]] = []
-    with write_atomically(folder / "bases.u8") as temporary, temporary.open("wb") as out:
-        for name, source in zip(names, genomes, strict=True):
-            entries.append({"name": name, **_write_genome(source, Path(relative_to), out)})
+        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    files = {name: checksum(folder / name) for name in FILES}
     with write_atomically(folder / "corpus.json") as temporary:
-        temporary.write_text(json.dumps({"format": FORMAT, "genomes": entries}, indent=1) + "\n")
+        temporary.write_text(json.dumps({"format": FORMAT, "files": files, "genomes": entries}, indent=1) + "\n")
     return Corpus(folder)
 
 
-def _write_genome(source: GenomeSource, relative_to: Path, out: BinaryIO) -> dict[str, Any]:
-    """Append the bases of a genome to `bases.u8` and return its entry."""
+def _write_genome(
+    source: GenomeSource, relative_to: Path, out: BaseWriter, advance: Callable[[int], None]
+) -> dict[str, Any]:
+    """Append the bases of a genome and return its entry."""
     contigs: list[dict[str, Any]] = []
     held_out: list[tuple[str, int, int]] = []
-    missing, unknown = set(source.hold_out), 0
+    missing, letters = set(source.hold_out) - {ALL}, LetterReport()
     for file in source.files:
         with Genome(relative_to / file) as genome:
             # A region is held out in every file that has its contig, under whatever name.
@@ -127,22 +107,50 @@ def _write_genome(source: GenomeSource, relative_to: Path, out: BinaryIO) -> dic
             held_out += [_region_of(region, genome) for region in own]
             missing -= set(own)
             for chrom, length in genome.contigs.items():
-                contigs.append({"chrom": chrom, "length": length, "offset": out.tell()})
-                for start in range(0, length, _PIECE):
-                    codes = bases_to_codes(genome.fetch(chrom, start, min(start + _PIECE, length)))
-                    unknown += int((codes == N_CODE).sum())
-                    out.write(codes.tobytes())
+                if ALL in source.hold_out:
+                    held_out.append((chrom, 0, length))
+                offset, found = _write_contig(genome, chrom, out, advance)
+                contigs.append({"chrom": chrom, "length": length, "offset": offset})
+                letters += found
     if missing:
         raise GenomeError(f"hold_out {', '.join(sorted(missing))}: no such contig in {', '.join(source.files)}")
+    held_out.sort()
     bases = sum(contig["length"] for contig in contigs)
     return {
         "files": [describe_file(relative_to / file) for file in source.files],
-        "weight": float(bases) if source.weight is None else source.weight,
+        "taxonomy": source.taxonomy,
+        "weight": float(bases - _total(held_out)) if source.weight is None else source.weight,
+        "by_size": source.weight is None,
         "bases": bases,
-        "n": unknown,
+        "n": letters.unknown,
+        "iupac": letters.replaced,
+        "soft_masked": letters.soft_masked,
         "contigs": contigs,
-        "held_out": sorted(held_out),
+        "held_out": held_out,
     }
+
+
+def _write_contig(
+    genome: Genome, chrom: str, out: BaseWriter, advance: Callable[[int], None]
+) -> tuple[int, LetterReport]:
+    """Append one contig; its place, and its letters."""
+    offset, letters, length = out.start_contig(), LetterReport(), genome.length(chrom)
+    for start in range(0, length, _PIECE):
+        end = min(start + _PIECE, length)
+        letters += out.write(genome.fetch_as_written(chrom, start, end), last=end == length)
+        advance(end - start)
+    counted = letters.soft_masked if out.end_contig() else 0
+    return offset, LetterReport(letters.bases, counted, letters.unknown, letters.replaced)
+
+
+def _total(regions: Sequence[tuple[str, int, int]]) -> int:
+    """Bases of sorted regions, overlaps counted once."""
+    total, chrom, place = 0, "", 0
+    for region in regions:
+        place = place if region[0] == chrom else 0
+        chrom, total = region[0], total + max(region[2] - max(region[1], place), 0)
+        place = max(place, region[2])
+    return total
 
 
 def has_region(genome: Genome, region: str) -> bool:
@@ -193,7 +201,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 
 class Corpus:
-    """A corpus folder, open for drawing windows.
+    """A corpus folder, open for reading.
 
     Parameters
     ----------
@@ -204,7 +212,9 @@ class Corpus:
     ----------
     genomes : dict of str to float
         Name to weight.
-    bases : uint8 array
+    entries : list of dict
+        All that is known of each genome.
+    bases : BaseReader
         All bases, memory-mapped.
 
     Raises
@@ -215,15 +225,22 @@ class Corpus:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        record = _read_record(self.folder)
-        self.entries: list[dict[str, Any]] = record["genomes"]
+        self.record = _read_record(self.folder)
+        self.entries: list[dict[str, Any]] = self.record["genomes"]
         self.genomes = {entry["name"]: float(entry["weight"]) for entry in self.entries}
-        bases = sum(entry["bases"] for entry in self.entries)
-        path = self.folder / "bases.u8"
-        found = path.stat().st_size if path.is_file() else 0
-        if found != bases or not bases:
-            raise SettingsError(f"{path}: {found:,} bases, but corpus.json says {bases:,}; build again")
-        self.bases: Codes = np.memmap(path, dtype=np.uint8, mode="r")
+        self.bases = BaseReader(self.folder)
+        ends = [contig["offset"] + contig["length"] for entry in self.entries for contig in entry["contigs"]]
+        if not ends or not max(ends) <= len(self.bases) < max(ends) + 4:
+            raise SettingsError(
+                f"{self.folder}/bases.u2: {len(self.bases):,} bases, but corpus.json says {max(ends, default=0):,}; "
+                "build again"
+            )
+
+    def verify(self) -> None:
+        """Compare every file with its SHA-256; SettingsError if one has changed."""
+        for name, expected in self.record["files"].items():
+            if checksum(self.folder / name) != expected:
+                raise SettingsError(f"{self.folder / name}: has changed since the corpus was built; build again")
 
     def spans(self, genome: str, *, held_out: bool) -> list[Span]:
         """Stretches of one genome that are held out, or those that are not.
@@ -238,88 +255,36 @@ class Corpus:
         list of Span
         """
         entry = next(e for e in self.entries if e["name"] == genome)
+        regions: dict[str, list[tuple[int, int]]] = {}
+        for chrom, start, end in entry["held_out"]:
+            regions.setdefault(chrom, []).append((start, end))
         found = []
         for contig in entry["contigs"]:
             chrom, place = contig["chrom"], 0
-            regions = [(start, end) for c, start, end in entry["held_out"] if c == chrom]
-            for start, end in [*regions, (contig["length"], contig["length"])]:
+            for start, end in [*regions.get(chrom, ()), (contig["length"], contig["length"])]:
                 inside = (max(start, place), end) if held_out else (place, start)
                 if inside[1] > inside[0]:
                     found.append(Span(genome, chrom, inside[0], inside[1], contig["offset"] + inside[0]))
                 place = max(place, end)
         return found
 
-    def draw(
-        self, tokenizer: Tokenizer, *, seed: int, step: int, windows: int, tokens: int, both_strands: bool = True
-    ) -> Ids:
-        """Draw the training windows of one step.
+    def read(self, span: Span) -> Codes:
+        """Bases of a stretch.
 
         Parameters
         ----------
-        tokenizer : Tokenizer
-        seed, step : int
-            What the windows are a function of, with the corpus.
-        windows : int
-            B.
-        tokens : int
-            L, `<cls>` included.
-        both_strands : bool
-            Read every other window, by chance, from the other strand.
+        span : Span
 
         Returns
         -------
-        int32 array [B, L]
-            Windows start anywhere, so all phases are seen. Each is cut at L tokens: N and the remainders around it
-            take tokens of their own. Windows with more than 10 % N are drawn again.
-
-        Raises
-        ------
-        GenomeError
-            If no stretch is as long as a window, or all are N.
+        uint8 array [B]
+            A new array: 0 A, 1 T, 2 C, 3 G, 4 N.
         """
-        rng = np.random.default_rng([seed, step])
-        length = (tokens - 1) * tokenizer.k
-        names = list(self.genomes)
-        weights = np.array([self.genomes[name] for name in names])
-        ids = np.full((windows, tokens), CLS_ID, dtype=np.int32)
-        for row in range(windows):
-            codes = self._draw_one(rng, names[rng.choice(len(names), p=weights / weights.sum())], length)
-            if both_strands and rng.random() < 0.5:
-                codes = reverse_complement(codes)
-            ids[row, 1:] = tokenizer.encode_codes(codes)[: tokens - 1]
-        return ids
+        return self.bases.read(span.offset, len(span))
 
-    def check_drawable(self, tokenizer: Tokenizer, tokens: int) -> None:
-        """Raise GenomeError if a genome that is to be drawn has no stretch as long as a window.
-
-        Parameters
-        ----------
-        tokenizer : Tokenizer
-        tokens : int
-            Tokens of a window, `<cls>` included.
-        """
-        length = (tokens - 1) * tokenizer.k
-        for genome in (name for name, weight in self.genomes.items() if weight):
-            if not any(len(span) >= length for span in self.spans(genome, held_out=False)):
-                raise GenomeError(
-                    f"genome {genome!r}: no stretch of {length:,} bases outside the held-out regions; "
-                    "fewer tokens, or weight = 0, would work"
-                )
-
-    def _draw_one(self, rng: np.random.Generator, genome: str, length: int) -> Codes:
-        """One training window of a genome [length]."""
-        spans = [span for span in self.spans(genome, held_out=False) if len(span) >= length]
-        ends = np.cumsum([len(span) - length + 1 for span in spans])
-        for _ in range(_TRIES if spans else 0):
-            place = int(rng.integers(ends[-1]))
-            i = int(np.searchsorted(ends, place, side="right"))
-            offset = spans[i].offset + place - (int(ends[i - 1]) if i else 0)
-            codes = np.asarray(self.bases[offset : offset + length])
-            if np.count_nonzero(codes == N_CODE) <= _MOST_N * length:
-                return codes
-        raise GenomeError(
-            f"genome {genome!r}: no stretch of {length:,} bases outside the held-out regions, or all of it N"
-        )
+    def soft_masked(self, span: Span) -> npt.NDArray[np.bool_]:
+        """Which bases of a stretch were written in lower case, bool [B]; none on contigs that are all lower case."""
+        return self.bases.read(span.offset, len(span), soft=True) >= SOFT
 
     def held_out_windows(
         self, tokenizer: Tokenizer, genome: str, *, windows: int, tokens: int
@@ -348,13 +313,13 @@ class Corpus:
             for span in self.spans(genome, held_out=True)
             for start in range(span.start, span.end - length + 1, length)
         ]
-        tiles = [t for t in tiles if not (self.bases[t.offset : t.offset + length] == N_CODE).any()]
+        starts = np.array([tile.offset for tile in tiles], dtype=np.int64)
+        tiles = [tiles[i] for i in np.flatnonzero(self.bases.count_n(starts, starts + length) == 0)]
         picks = np.unique(np.linspace(0, len(tiles) - 1, min(windows, len(tiles))).round().astype(int))
         for tile in (tiles[i] for i in picks):
-            codes = np.asarray(self.bases[tile.offset : tile.offset + length])
-            yield tile, np.concatenate([[CLS_ID], tokenizer.encode_codes(codes)]).astype(np.int32)
+            yield tile, np.concatenate([[CLS_ID], tokenizer.encode_codes(self.read(tile))]).astype(np.int32)
 
-    def training_codes(self, genome: str) -> Iterator[npt.NDArray[np.uint8]]:
+    def training_codes(self, genome: str) -> Iterator[Codes]:
         """Bases of one genome outside its held-out regions, span by span.
 
         Parameters
@@ -366,4 +331,4 @@ class Corpus:
         uint8 array [B]
         """
         for span in self.spans(genome, held_out=False):
-            yield np.asarray(self.bases[span.offset : span.offset + len(span)])
+            yield self.read(span)

@@ -70,16 +70,19 @@ def mask_tokens(
     True
     """
     masking = masking or Masking()
-    eligible = (ids >= tokenizer.first_kmer) & (ids != tokenizer.n_id) & (ids < tokenizer.size)
-    counts = eligible.sum(axis=1)
-    wanted = np.where(counts > 0, np.maximum(1, np.rint(masking.rate * counts)), 0)
-    order = np.where(eligible, rng.random(ids.shape), 2.0).argsort(axis=1)
-    rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.arange(ids.shape[1])[None, :], axis=1)
-    selected = rank < wanted[:, None]
+    eligible = (ids >= tokenizer.first_kmer) & (ids < tokenizer.n_id)
+    chosen = []
+    for row in range(len(ids)):
+        places = eligible[row].nonzero()[0]
+        if places.size:
+            wanted = max(1, round(masking.rate * places.size))
+            picks = rng.choice(places.size, wanted, replace=False, shuffle=False)
+            chosen.append(places[picks] + row * ids.shape[1])
+    places = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
 
+    selected = np.zeros(ids.shape, dtype=bool)
+    selected.flat[places] = True
     corrupted = ids.copy()
-    places = np.flatnonzero(selected)
     fate = rng.random(places.size)
     corrupted.flat[places[fate < masking.mask]] = MASK_ID
     swapped = places[(fate >= masking.mask) & (fate < masking.mask + masking.random)]
