@@ -187,6 +187,9 @@ def pretrain(
     size: Annotated[str | None, typer.Option(help="Named size of the encoder: tiny, or a published model.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, windows and masks.")] = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", metavar="MODEL", help="Go on training this model, on these genomes.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
@@ -195,7 +198,7 @@ def pretrain(
     from hexamer.training import PretrainConfig
     from hexamer.training import pretrain as train
 
-    given: dict[str, Any] = {"out": out, "size": size, "max_steps": max_steps, "seed": seed}
+    given: dict[str, Any] = {"out": out, "size": size, "max_steps": max_steps, "seed": seed, "start_from": start_from}
     # `--genome a.fa b.fa`: what follows the first file arrives as an argument.
     recipes = [path for path in inputs or [] if path.suffix == ".toml" or not genome]
     files = [*(genome or []), *(str(path) for path in inputs or [] if path not in recipes)]
@@ -211,7 +214,8 @@ def pretrain(
         config = make_settings(PretrainConfig, {k: v for k, v in given.items() if v is not None}, "pretrain")
     base = recipes[0].parent if recipes and not files else Path()
     train(config, resume=resume, relative_to=base, device=device)
-    _say(f"wrote {config.out}/model")
+    if os.environ.get("RANK", "0") == "0":  # torchrun's other processes have nothing to add
+        _say(f"wrote {config.out}/model")
 
 
 def _sources(files: list[str], hold_out: list[str]) -> list[dict[str, Any]]:
@@ -233,23 +237,76 @@ def _sources(files: list[str], hold_out: list[str]) -> list[dict[str, Any]]:
 @app.command(
     epilog=_examples(
         "hexamer build-corpus recipes/hexamer-tiny.toml --out runs/corpus",
-        "hexamer build-corpus my-species.toml --out /scratch/corpus",
+        "hexamer build-corpus species.tsv --out /scratch/corpus",
     )
 )
 def build_corpus(
-    recipe: Annotated[Path, typer.Argument(help="TOML recipe of `pretrain`; its [[genomes]] are read.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RECIPE | MANIFEST | FASTA ...", help="TOML recipe, TSV of genomes, or FASTA files."),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the corpus.")],
+    hold_out: Annotated[list[str] | None, typer.Option(help="Contigs or regions of FASTA files held out.")] = None,
+    variants: Annotated[
+        list[str] | None, typer.Option(help="Phased VCF or BCF of a population, of a single FASTA.")
+    ] = None,
 ) -> None:
-    """Write genomes as a memory-mapped corpus."""
-    from hexamer.manifest import read_settings
+    """Write genomes as a memory-mapped corpus, and say what they hold."""
+    from hexamer.manifest import make_settings, read_settings
     from hexamer.tokens import build_corpus as build
+    from hexamer.tokens import read_sources
     from hexamer.training import PretrainConfig
 
-    config = read_settings(PretrainConfig, recipe, out="corpus")
-    corpus = build(config.genomes, out, relative_to=recipe.parent)
+    first = inputs[0]
+    is_table = first.suffix in (".toml", ".tsv")
+    if is_table and (len(inputs) > 1 or hold_out or variants):
+        raise SettingsError(f"{first}: one recipe or manifest by itself, or FASTA files with options, would work")
+    if first.suffix == ".toml":
+        genomes = read_settings(PretrainConfig, first, out="corpus").starting_at(first.parent).sources()
+    elif first.suffix == ".tsv":
+        genomes = read_sources(first)
+    else:
+        sources = _sources([str(path) for path in inputs], hold_out or [])
+        if variants and len(sources) > 1:
+            raise SettingsError("--variants belongs to a single FASTA; a manifest names variants for each genome")
+        given = {"out": "corpus", "genomes": [source | {"variants": variants or ()} for source in sources]}
+        genomes = make_settings(PretrainConfig, given, "build-corpus").genomes
+    with _counter("bases") as advance:
+        corpus = build(genomes, out, advance=advance)
+    typer.echo(_corpus_table(corpus))
+    _say(f"wrote {out}")
+
+
+def _corpus_table(corpus: Any) -> str:
+    """Tabulate what each genome of a corpus holds."""
+    import pandas as pd
+
+    rows = []
     for entry in corpus.entries:
-        held_out = sum(end - start for _, start, end in entry["held_out"])
-        _say(f"{entry['bases']:>15,} bases  {entry['n']:>12,} N  {held_out:>12,} held out  {entry['name']}")
+        held_out = sum(len(span) for span in corpus.spans(entry["name"], held_out=True))
+        row = {"genome": entry["name"], "contigs": len(entry["contigs"]), "bases": entry["bases"], "n": entry["n"]}
+        row |= {"iupac": entry["iupac"], "soft_masked": entry["soft_masked"], "held_out": held_out}
+        row |= {"share": entry["weight"] / (sum(corpus.genomes.values()) or 1)}
+        if population := entry.get("population"):
+            row |= {"individuals": population["individuals"], "variants": population["variants"]}
+        rows.append(row)
+    return str(pd.DataFrame(rows).to_string(index=False, float_format="{:.3f}".format))
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer export-checkpoint runs/mine/checkpoints/best --out my-model",
+        "hexamer export-checkpoint runs/mine/checkpoints/step-00001000 --out my-model",
+    )
+)
+def export_checkpoint(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of a run, of one process or sharded.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+) -> None:
+    """Make a model folder in the hub's layout of a training checkpoint."""
+    from hexamer.training import export_checkpoint as export
+
+    export(checkpoint, out)
     _say(f"wrote {out}")
 
 

@@ -27,6 +27,7 @@ S = TypeVar("S")
 STRICT = {"extra": "forbid"}
 """The `__pydantic_config__` of every settings dataclass: a key that does not exist is an error."""
 
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 _PARTS = ("hexamer", "torch", "numpy", "pysam", "safetensors")
 
 
@@ -205,9 +206,10 @@ def make_settings(kind: type[S], table: Mapping[str, Any], where: str) -> S:
     try:
         return TypeAdapter(kind).validate_python(dict(table))
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is often a missing one too: the misspelling says more.
+        first = min(error.errors(), key=lambda found: found["type"] not in _UNKNOWN)
         key = ".".join(str(part) for part in first["loc"])
-        if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        if first["type"] in _UNKNOWN:
             names = _field_names(kind)
             near = difflib.get_close_matches(str(first["loc"][-1]), names, n=1, cutoff=0.0)
             raise SettingsError(f"{where}: there is no setting {key!r}; the nearest is {near[0]!r}") from error

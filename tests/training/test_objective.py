@@ -1,7 +1,9 @@
+import copy
+
 import torch
 from torch.nn import functional as F
 
-from hexamer.training.objective import masked_loss
+from hexamer.training.objective import MaskedObjective, masked_loss
 
 
 def test_loss_is_cross_entropy_at_the_selected_tokens_only(model):
@@ -23,3 +25,30 @@ def test_bf16_is_near_and_its_loss_is_float32(model):
     assert rounded.total.dtype == torch.float32
     assert exact.total != rounded.total
     torch.testing.assert_close(exact.total, rounded.total, rtol=0.05, atol=0)
+
+
+def test_weights_scale_the_loss_and_none_is_asked_for_at_zero(model):
+    ids = torch.randint(6, 4102, (2, 20), generator=torch.Generator().manual_seed(1))
+    weights = torch.zeros(2, 20)
+    weights[0, 4], weights[1, 7] = 1.0, 0.25
+    total, _ = MaskedObjective(model)(ids, ids, weights)
+    logits = model(ids).logits
+    expected = F.cross_entropy(logits[0, 4], ids[0, 4]) + 0.25 * F.cross_entropy(logits[1, 7], ids[1, 7])
+    torch.testing.assert_close(total, expected, atol=1e-4, rtol=1e-5)
+    total, correct = MaskedObjective(model)(ids, ids, torch.zeros(2, 20))
+    assert (float(total), int(correct)) == (0, 0)
+
+
+def test_chunks_give_the_loss_and_the_gradients_of_the_whole(model, monkeypatch):
+    model = copy.deepcopy(model).requires_grad_(True)
+    ids = torch.randint(6, 4102, (2, 30), generator=torch.Generator().manual_seed(2))
+    weights = (ids % 3 == 0).float() * 0.5
+    found = []
+    for chunk in (8192, 3):
+        monkeypatch.setattr("hexamer.training.objective.CHUNK", chunk)
+        model.zero_grad()
+        total, correct = MaskedObjective(model)(ids, ids, weights)
+        total.backward()
+        found.append([total.detach(), correct, *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexamer.errors import SettingsError
-from hexamer.training.optimizer import Schedule, make_adam
+from hexamer.training.optimizer import Schedule, make_adamw
 
 
 def test_published_schedule():
@@ -29,8 +29,14 @@ def test_cooldown_falls_to_a_hundredth():
     assert cooled.rate(1000, 1000) == pytest.approx(plain.rate(1000, 1000) / 100)
 
 
-def test_mistakes_and_adam(model):
+def test_mistakes_and_adamw(model):
     with pytest.raises(SettingsError, match="0 <= start <= peak"):
         Schedule(start=1.0, peak=0.1)
-    (group,) = make_adam(model).param_groups
-    assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.9, 0.999), 1e-8, 0)
+    group, others = make_adamw(model, weight_decay=0.1).param_groups
+    assert (group["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert all(names[id(parameter)].endswith("weight") and parameter.ndim == 2 for parameter in group["params"])
+    kept = {names[id(parameter)] for parameter in others["params"]}
+    assert {"embed_tokens.weight", "final_norm.weight", "lm_head.decoder.bias"} <= kept
+    assert len(group["params"]) + len(kept) == len(names)
+    assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.9, 0.999), 1e-8, 0.1)

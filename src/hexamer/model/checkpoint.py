@@ -131,16 +131,21 @@ def save_model(
         # Published v1 files hold a contact head that nothing uses; without one transformers draws its own and warns.
         tensors["esm.contact_head.regression.weight"] = torch.zeros(1, model.config.layers * model.config.heads)
         tensors["esm.contact_head.regression.bias"] = torch.zeros(1)
-    settings = json.dumps(config_to_published(model.config, _DTYPES[dtype]), indent=2) + "\n"
     with write_folder(folder) as new:
-        (new / "config.json").write_text(settings)
-        # Published vocabularies have no line end behind the last token.
-        (new / "vocab.txt").write_text("\n".join(model.tokenizer.vocabulary))
+        write_description(model, new, dtype=dtype)
         save_file(tensors, new / "model.safetensors", metadata={"format": "pt"})
         (new / "model.safetensors").chmod(0o644)  # safetensors writes files that only their owner can read
         if card:
             (new / "README.md").write_text(card)
     return folder
+
+
+def write_description(model: NucleotideTransformer, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+    """Write what a model folder holds beside its weights, `config.json` and `vocab.txt`; parameters as `save_model`."""
+    settings = config_to_published(model.config, _DTYPES[dtype])
+    (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    # Published vocabularies have no line end behind the last token.
+    (folder / "vocab.txt").write_text("\n".join(model.tokenizer.vocabulary))
 
 
 def describe_model(model: NucleotideTransformer) -> dict[str, Any]:
@@ -299,6 +304,8 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / shard for shard in sorted(shards)]
     if (folder / "model.safetensors").exists():
         return [folder / "model.safetensors"]
+    if (folder / "shards").is_dir():
+        raise CheckpointError(f"{folder}: a sharded checkpoint; `hexamer export-checkpoint` makes a model folder of it")
     if list(folder.glob("*.bin")) or list(folder.glob("*.joblib")):
         raise CheckpointError(
             f"{folder}: holds pickled weights only, which are never loaded; "

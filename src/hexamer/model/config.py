@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hexamer.errors import SettingsError
+from hexamer.manifest import STRICT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,8 @@ class ModelConfig:
     SettingsError
         If the width is not a multiple of the heads, or a number is out of its range.
     """
+
+    __pydantic_config__ = STRICT
 
     layers: int
     """Blocks."""

@@ -70,7 +70,7 @@ def evaluate_lm(
     rows: list[dict[str, float | int | str]] = []
     for genome in held_out:
         tiles = [
-            (np.asarray(corpus.bases[s.offset : s.offset + len(s)]), ids)
+            (corpus.read(s), ids)
             for s, ids in corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens)
         ]
         if not tiles:  # too short, or N everywhere: the row says so

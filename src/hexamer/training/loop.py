@@ -1,29 +1,23 @@
-"""Training steps, and checkpoints from which a killed run goes on to the same result.
+"""Training steps: forward, backward, clip, update. The loop knows nothing of genomes: rows are whatever `draw` gives.
 
-A checkpoint is a model folder in the hub's layout (so it can be used as it is) plus `optimizer.safetensors` and
-`state.json`. It appears under its final name only when it is complete. The loop knows nothing of genomes: a batch is
-whatever `draw(step)` gives. Not here: what is learnt (`objective`), how fast (`optimizer`).
+Not here: what is learnt (`objective`), how fast (`optimizer`), how processes share the work (`parallel`), what is kept
+on disk (`checkpoints`).
 """
 
-import json
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from hexamer.errors import CheckpointError
-from hexamer.model import NucleotideTransformer, load_model, save_model
-from hexamer.training.objective import masked_loss
+from hexamer.model import NucleotideTransformer
+from hexamer.training.parallel import Processes, sync_gradients, whole
 
 Batch = tuple[Tensor, Tensor, Tensor]
-"""ids, corrupted, selected: [B, L] each."""
+"""ids, corrupted, weights: [B, L] each."""
 
 
 @dataclass
@@ -31,19 +25,29 @@ class Run:
     """A training run in memory: what a step changes."""
 
     model: NucleotideTransformer
-    adam: torch.optim.Adam
+    module: nn.Module
+    """The model with its loss, wrapped for the processes (`parallel.wrap`)."""
+    optimizer: torch.optim.Optimizer
+    processes: Processes
     step: int = 0
     tokens: int = 0
+    best: float = float("inf")
+    """Lowest mean held-out loss so far."""
+    stop_asked: bool = False
+    """Set, by a signal to this process, to stop early."""
+    stopping: bool = False
+    """Whether this step is the last, which all processes know together."""
 
 
 def train_step(run: Run, batches: list[Batch], rate: float, *, clip: float, bf16: bool) -> dict[str, float]:
-    """Take one optimiser step over one or more batches, whose gradients are added up.
+    """Take one optimiser step over one or more batches, whose gradients are added up, over all processes too.
 
     Parameters
     ----------
     run : Run
         Changed in place.
     batches : list of Batch
+        This process's rows; every process has as many batches.
     rate : float
         Learning rate.
     clip : float
@@ -54,23 +58,38 @@ def train_step(run: Run, batches: list[Batch], rate: float, *, clip: float, bf16
     Returns
     -------
     dict
-        `loss` (nats per selected token), `accuracy`, `gradient_norm`.
+        `loss` (nats per token that was asked for, weighted), `accuracy`, `gradient_norm`.
     """
-    for group in run.adam.param_groups:
+    for group in run.optimizer.param_groups:
         group["lr"] = rate
-    selected = sum(int(batch[2].sum()) for batch in batches)
+    run.module.train()
+    weight, asked, tokens = run.processes.add_up(
+        sum(float(weights.sum()) for _, _, weights in batches),
+        sum(int(weights.count_nonzero()) for _, _, weights in batches),
+        # A row without any weight only keeps another process company.
+        sum(int(weights.any(1).sum()) * weights.shape[1] for _, _, weights in batches),
+    )
+    # DDP and FSDP divide gradients by the number of processes; the mean wanted is over tokens.
+    scale = run.processes.count / max(weight, 1e-12)
     total, correct = 0.0, 0
-    for batch in batches:
-        loss = masked_loss(run.model, *batch, bf16=bf16)
-        (loss.total / selected).backward()
-        total += float(loss.total.detach())
-        correct += int(loss.correct)
+    for i, batch in enumerate(batches):
+        sync_gradients(run.module, on=i == len(batches) - 1)
+        with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=bf16):
+            loss, right = run.module(*batch)
+        (loss * scale).backward()
+        total += float(loss.detach())
+        correct += int(right)
     norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), clip or float("inf"))
-    run.adam.step()
-    run.adam.zero_grad(set_to_none=True)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
     run.step += 1
-    run.tokens += sum(batch[0].numel() for batch in batches)
-    return {"loss": total / selected, "accuracy": correct / selected, "gradient_norm": float(norm)}
+    run.tokens += int(tokens)
+    total, right_in_all = run.processes.add_up(total, correct)
+    return {
+        "loss": total / max(weight, 1e-12),
+        "accuracy": right_in_all / max(asked, 1),
+        "gradient_norm": float(whole(norm)),
+    }
 
 
 def train(
@@ -83,14 +102,14 @@ def train(
     bf16: bool,
     after: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Take steps up to `last`.
+    """Take steps up to `last`, or until `run.stop_asked` is set in any process.
 
     Parameters
     ----------
     run : Run
         Changed in place; its `step` says where to go on.
     draw : callable
-        Batches of a step, 1-based.
+        Batches of a step, 1-based; called for the next step while this one is computed.
     rate : callable
         Learning rate of a step, 1-based.
     last : int
@@ -100,89 +119,25 @@ def train(
     after : callable
         Gets each step's record: `step`, `loss`, `accuracy`, `gradient_norm`, `lr`, `tokens` (so far), `seconds`.
     """
-    run.model.train()
-    while run.step < last:
-        began = time.perf_counter()
+    began = time.perf_counter()
+    for batches in _drawn_ahead(draw, range(run.step + 1, last + 1)):
         lr = rate(run.step + 1)
-        figures = train_step(run, draw(run.step + 1), lr, clip=clip, bf16=bf16)
+        figures = train_step(run, batches, lr, clip=clip, bf16=bf16)
+        (asked,) = run.processes.add_up(float(run.stop_asked))
+        run.stopping = bool(asked)
         seconds = time.perf_counter() - began
         after({"step": run.step, **figures, "lr": lr, "tokens": run.tokens, "seconds": round(seconds, 4)})
+        if run.stopping:
+            break
+        began = time.perf_counter()
 
 
-def save_checkpoint(run: Run, folder: Path, *, keep: int) -> Path:
-    """Write `folder/step-NNNNNNNN`, whole or not at all, and drop the oldest ones.
-
-    Parameters
-    ----------
-    run : Run
-    folder : Path
-    keep : int
-        Checkpoints that stay.
-
-    Returns
-    -------
-    Path
-    """
-    final = folder / f"step-{run.step:08d}"
-    building = folder / f".{final.name}"
-    shutil.rmtree(building, ignore_errors=True)
-    save_model(run.model, building)
-    names: dict[Tensor, str] = {parameter: name for name, parameter in run.model.named_parameters()}
-    moments = {
-        f"{names[parameter]}.{key}": value.detach().cpu().clone()
-        for parameter, state in run.adam.state.items()
-        for key, value in state.items()
-    }
-    save_file(moments, building / "optimizer.safetensors")
-    (building / "state.json").write_text(json.dumps({"step": run.step, "tokens": run.tokens}) + "\n")
-    shutil.rmtree(final, ignore_errors=True)
-    building.rename(final)
-    for old in find_checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
-    for unfinished in folder.glob(".*step-*"):  # left by a kill
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return final
-
-
-def find_checkpoints(folder: Path) -> list[Path]:
-    """Complete checkpoints of a run, oldest first.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    list of Path
-    """
-    return sorted(path for path in folder.glob("step-*") if (path / "state.json").exists())
-
-
-def load_checkpoint(run: Run, folder: Path) -> None:
-    """Put a run where a checkpoint left it.
-
-    Parameters
-    ----------
-    run : Run
-        Changed in place; its model must have the checkpoint's sizes.
-    folder : Path
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint is not readable or has other sizes.
-    """
-    saved = load_model(folder, device=str(run.model.device))
-    if saved.config != run.model.config:
-        raise CheckpointError(f"{folder}: holds a {saved.config}, this run has a {run.model.config}")
-    run.model.load_state_dict(saved.state_dict())
-    try:
-        moments = load_file(folder / "optimizer.safetensors", device=str(run.model.device))
-        for name, parameter in run.model.named_parameters():
-            run.adam.state[parameter] = {key: moments[f"{name}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        state = json.loads((folder / "state.json").read_text())
-        run.step, run.tokens = int(state["step"]), int(state["tokens"])
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"{folder}: optimiser or step cannot be read ({error}); an older checkpoint would work"
-        ) from error
+def _drawn_ahead(draw: Callable[[int], list[Batch]], steps: range) -> Iterator[list[Batch]]:
+    """Batches of each step, the next ones being drawn by a thread."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = [pool.submit(draw, step) for step in steps[:1]]
+        for step in steps:
+            batches = coming.pop().result()
+            if step + 1 in steps:
+                coming.append(pool.submit(draw, step + 1))
+            yield batches

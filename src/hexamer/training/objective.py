@@ -1,27 +1,74 @@
-"""The masked-language-model objective: cross-entropy at the selected tokens, and nowhere else.
+"""The masked-language-model objective: cross-entropy at the tokens that are asked for, and nowhere else.
 
-Hidden states are taken only where a token was selected, so the head and its [M, V] logits cost 15 % of what full
-logits would. Natural logarithm: losses are nats per token. Source: Dalla-Torre et al. (2025), Methods, pre-training.
+Hidden states are taken only where a token is asked for, so the head and its [M, V] logits cost 15 % of what full
+logits would; more than `CHUNK` of them go through the head in chunks whose logits are computed again in the backward
+pass, so that memory does not grow with the batch. Natural logarithm: losses are nats per token.
+Source: Dalla-Torre et al. (2025), Methods, pre-training; weights of soft-masked tokens after GPN (Benegas et al. 2023).
 """
 
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from hexamer.model import NucleotideTransformer
 
+CHUNK = 8192
+
 
 class MaskedLoss(NamedTuple):
-    """Sums over the selected tokens of a batch."""
+    """Sums over the tokens of a batch that were asked for."""
 
     total: Tensor
-    """Cross-entropy in nats, summed, float32 scalar."""
+    """Cross-entropy in nats, weighted sum, float32 scalar."""
     correct: Tensor
     """Tokens whose original is the model's first choice, int64 scalar."""
     asked: int
-    """M, selected tokens."""
+    """M, tokens that were asked for."""
+
+
+class MaskedObjective(nn.Module):
+    """An encoder with its loss, as one module: what is wrapped for several processes.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    """
+
+    def __init__(self, model: NucleotideTransformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, corrupted: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted sum of the cross-entropy in nats (float32), and the number of right first choices (int64).
+
+        Parameters
+        ----------
+        ids : int tensor [B, L]
+            Original tokens.
+        corrupted : int tensor [B, L]
+            What the model reads.
+        weights : float tensor [B, L]
+            Weight of each token; 0 where the model is not asked.
+        """
+        where = weights != 0
+        hidden = self.model.encode(corrupted).hidden[self.model.config.layers][where]
+        targets, shares = ids[where].long(), weights[where]
+        if len(targets) <= CHUNK:
+            return self._ask(hidden, targets, shares)
+        sums = [
+            checkpoint(self._ask, *part, use_reentrant=False)
+            for part in zip(hidden.split(CHUNK), targets.split(CHUNK), shares.split(CHUNK), strict=True)
+        ]
+        return torch.stack([one for one, _ in sums]).sum(), torch.stack([one for _, one in sums]).sum()
+
+    def _ask(self, hidden: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum over a chunk of M hidden states."""
+        logits = self.model.lm_head(hidden)
+        losses = F.cross_entropy(logits.float(), targets, reduction="none")
+        return (losses * weights).sum(), (logits.detach().argmax(-1) == targets).sum()
 
 
 def masked_loss(
@@ -54,7 +101,5 @@ def masked_loss(
     1
     """
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=bf16):
-        logits = model(corrupted, where=selected).logits
-    targets = ids[selected].long()
-    total = F.cross_entropy(logits.float(), targets, reduction="sum")
-    return MaskedLoss(total, (logits.detach().argmax(-1) == targets).sum(), targets.numel())
+        total, correct = MaskedObjective(model)(ids, corrupted, selected.float())
+    return MaskedLoss(total, correct, int(selected.sum()))

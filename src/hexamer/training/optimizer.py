@@ -1,4 +1,4 @@
-"""Adam and the published learning-rate schedule, scaled to the run.
+"""AdamW and the published learning-rate schedule, scaled to the run.
 
 Published: Adam (0.9, 0.999, 1e-8) without weight decay; linear from 5e-5 to 1e-4 over 16,000 steps, then inverse square
 root. A short run wants the same shape with other numbers, and gains from a last linear stretch towards zero, which is
@@ -68,15 +68,21 @@ class Schedule:
         return rate
 
 
-def make_adam(model: NucleotideTransformer) -> torch.optim.Adam:
-    """Adam as published; the learning rate is set before each step.
+def make_adamw(model: NucleotideTransformer, weight_decay: float = 0.0) -> torch.optim.AdamW:
+    """AdamW, which without weight decay is Adam as published; the learning rate is set before each step.
 
     Parameters
     ----------
     model : NucleotideTransformer
+    weight_decay : float
+        Of matrices; biases, norms and embeddings never decay.
 
     Returns
     -------
-    torch.optim.Adam
+    torch.optim.AdamW
     """
-    return torch.optim.Adam(model.parameters(), lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    decaying = [p for name, p in model.named_parameters() if p.ndim > 1 and "embed" not in name]
+    chosen = set(map(id, decaying))
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)

@@ -1,14 +1,16 @@
 """Pre-training: genomes in, an encoder out, by masked language modelling.
 
 The windows of a step, their masks and so the whole run are a function of (corpus, settings, seed): a killed run that is
-resumed ends with the same weights, bit for bit on one machine's CPU. Source of the recipe: Dalla-Torre et al. (2025),
-Methods; the published code has no trainer. Not here: more than one process.
+resumed ends with the same weights, bit for bit on one machine's CPU, and on another number of processes with the same
+up to rounding. Source of the recipe: Dalla-Torre et al. (2025), Methods; the published code has no trainer.
+Not here: settings (`recipe`), steps (`loop`), processes (`parallel`), what is kept (`checkpoints`).
 """
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,66 +19,16 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hexamer.device import pick_device
 from hexamer.errors import OutputError, SettingsError
-from hexamer.manifest import STRICT, read_settings, write_atomically, write_manifest, write_settings
-from hexamer.model import NucleotideTransformer, load_model, named_size, save_model
-from hexamer.tokens import Corpus, GenomeSource, Masking, Tokenizer, build_corpus, mask_tokens
-from hexamer.training.evaluate import evaluate_lm
-from hexamer.training.loop import Batch, Run, find_checkpoints, load_checkpoint, save_checkpoint, train
-from hexamer.training.optimizer import Schedule, make_adam
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainConfig:
-    """Settings of a run; a recipe is this as TOML."""
-
-    __pydantic_config__ = STRICT
-
-    genomes: tuple[GenomeSource, ...]
-    """What to learn from."""
-    out: str
-    """Folder of the run; a relative path starts where the command runs."""
-    size: str = "tiny"
-    """A named size of the encoder."""
-    max_steps: int = 1000
-    """Optimiser steps."""
-    tokens: int = 1000
-    """Tokens of a window, `<cls>` included: 1,000 are 5,994 bases."""
-    batch: int = 4
-    """Windows that go through the encoder at a time."""
-    accumulate: int = 4
-    """Batches whose gradients are added up to one step."""
-    both_strands: bool = True
-    """Read every other window from the other strand."""
-    masking: Masking = field(default_factory=Masking)
-    """Shares of the corruption."""
-    schedule: Schedule = field(default_factory=lambda: Schedule(start=1e-4, peak=1e-3))
-    """Learning rate; the published rates (5e-5, 1e-4) are for models a hundred times the size of "tiny"."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 for no limit."""
-    bf16: bool = True
-    """Compute products in bfloat16; weights, norms of layers and the loss stay float32."""
-    seed: int = 0
-    """Of weights, windows and masks."""
-    save_every: int = 200
-    """Steps between checkpoints."""
-    keep: int = 2
-    """Checkpoints that stay."""
-    evaluate_every: int = 200
-    """Steps between evaluations on held-out windows; 0 for none."""
-    evaluate_windows: int = 16
-    """Held-out windows per genome in these evaluations."""
-
-    def __post_init__(self) -> None:
-        most = named_size(self.size).max_tokens
-        if not 3 <= self.tokens <= most:
-            raise SettingsError(f"tokens = {self.tokens}; 3 to {most} (size {self.size!r}) would work")
-        for name in ("max_steps", "batch", "accumulate", "save_every", "keep", "evaluate_windows"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} = {getattr(self, name)}; a positive number would work")
-        if self.seed < 0:
-            raise SettingsError(f"seed = {self.seed}; 0 or more would work")
+from hexamer.manifest import read_settings, write_atomically, write_manifest, write_settings
+from hexamer.model import NucleotideTransformer, load_model
+from hexamer.tokens import Corpus, Sampler, Windows, build_corpus, mask_tokens
+from hexamer.training.checkpoints import export_checkpoint, find_checkpoints, load_checkpoint, save_checkpoint
+from hexamer.training.loop import Batch, Run, train
+from hexamer.training.objective import MaskedObjective
+from hexamer.training.optimizer import make_adamw
+from hexamer.training.parallel import Processes, check_batch, join_processes, wrap
+from hexamer.training.recipe import PretrainConfig
 
 
 def pretrain(
@@ -87,10 +39,11 @@ def pretrain(
     device: str = "auto",
     progress: bool = True,
 ) -> NucleotideTransformer:
-    """Train an encoder from random weights.
+    """Train an encoder from random weights, or go on training one.
 
-    Writes into `config.out`: `corpus/`, `settings.toml` (can be fed back in), `log.jsonl` (one object a step),
-    `checkpoints/`, at the end `model/` (the hub's layout) and `manifest.json`.
+    Writes into `config.out`: `corpus/` (unless `config.corpus` names one), `settings.toml` (can be fed back in),
+    `log.jsonl` (one object a step), `checkpoints/`, at the end `model/` (the hub's layout) and `manifest.json`. Under
+    torchrun all processes call this, and share the work.
 
     Parameters
     ----------
@@ -117,74 +70,127 @@ def pretrain(
         If the run to resume has other settings; the message names them.
     GenomeError
         If a genome cannot be read, or has no contig as long as a window.
+    CheckpointError
+        If the model to start from, or the checkpoint to resume, cannot be read.
     """
-    config = _with_absolute_paths(config, Path(relative_to))
+    config = config.starting_at(Path(relative_to))
     out = Path(config.out)
-    _check_out(out, config, resume=resume)
-    corpus = _open_corpus(out, config, resume=resume)
-    corpus.check_drawable(Tokenizer(named_size(config.size).layout, named_size(config.size).k), config.tokens)
+    with join_processes(device) as processes:
+        _check_out(out, config, resume=resume)
+        processes.wait()  # nobody writes before everybody has looked
+        corpus = _open_corpus(out, config, processes, progress=progress)
+        run = _start(config, processes)
+        check_batch(config.rows, processes)
+        sampler = Sampler(
+            corpus,
+            run.model.tokenizer,
+            tokens=config.tokens,
+            rows=config.rows,
+            seed=config.seed,
+            sampling=config.sampling,
+            masking=config.masking,
+        )
+        checkpoints = find_checkpoints(out / "checkpoints") if resume else []
+        if checkpoints:
+            load_checkpoint(run, checkpoints[-1])
+        if processes.first:
+            out.mkdir(parents=True, exist_ok=True)
+            write_settings(out / "settings.toml", config)
+        _train(run, sampler, config, progress=progress)
+        if run.step == config.max_steps and processes.first:
+            export_checkpoint(find_checkpoints(out / "checkpoints")[-1], out / "model")
+            facts = {
+                "settings": config,
+                "corpus": corpus.record,
+                "masking": sampler.masking,
+                "dropped": sampler.dropped,
+            }
+            write_manifest(out / "manifest.json", **facts, steps=run.step, tokens=run.tokens, processes=processes.count)
+        processes.wait()
+    if run.step < config.max_steps:
+        raise KeyboardInterrupt  # a signal asked for it, and the checkpoint is written
+    return load_model(out / "model", device=device)
+
+
+def _start(config: PretrainConfig, processes: Processes) -> Run:
+    """Make the run, before its first step."""
     torch.manual_seed(config.seed)
-    # What the encoder was trained on is the longest window that it claims to read.
-    model = NucleotideTransformer(replace(named_size(config.size), max_tokens=config.tokens)).to(pick_device(device))
-    run = Run(model, make_adam(model))
-    checkpoints = find_checkpoints(out / "checkpoints")
-    if resume and checkpoints:
-        load_checkpoint(run, checkpoints[-1])
-    write_settings(out / "settings.toml", config)
-    with _progress(config, run, shown=progress) as advance, _log(out / "log.jsonl", run.step) as log:
+    if config.start_from:
+        model = load_model(config.start_from, device=str(processes.device)).requires_grad_(True)
+        if config.tokens > model.config.max_tokens:
+            raise SettingsError(
+                f"tokens = {config.tokens}; {config.start_from} reads at most {model.config.max_tokens}"
+            )
+    else:
+        # What the encoder was trained on is the longest window that it claims to read.
+        model = NucleotideTransformer(replace(config.encoder, max_tokens=config.tokens)).to(processes.device)
+    module = wrap(
+        MaskedObjective(model), processes, mode=config.parallel, recompute=config.recompute, compiled=config.compile
+    )
+    return Run(model, module, make_adamw(model, config.weight_decay), processes)
+
+
+def _train(run: Run, sampler: Sampler, config: PretrainConfig, *, progress: bool) -> None:
+    """Take the steps that are left, with evaluations, log and checkpoints."""
+    out, processes = Path(config.out), run.processes
+    held_out = _held_out_batches(sampler, config)
+    shown = progress and processes.first
+    log_path = out / "log.jsonl" if processes.first else None
+    with _progress(config, run, shown=shown) as advance, _log(log_path, run.step) as log, _stop_on_signal(run):
 
         def after(record: dict[str, Any]) -> None:
             last = run.step == config.max_steps
-            if config.evaluate_every and (last or run.step % config.evaluate_every == 0):
-                record["held_out"] = _held_out_losses(run.model, corpus, config)
+            mean = None
+            if held_out and config.evaluate_every and (last or run.step % config.evaluate_every == 0):
+                record["held_out"] = _held_out_losses(run, held_out, config)
+                mean = float(np.mean([*record["held_out"].values()]))
+            is_best = mean is not None and mean < run.best
+            run.best = min(run.best, mean) if mean is not None else run.best
             log(record)
             advance(record)
-            if last or run.step % config.save_every == 0:
-                save_checkpoint(run, out / "checkpoints", keep=config.keep)
+            if last or is_best or run.stopping or run.step % config.save_every == 0:
+                save_checkpoint(run, out / "checkpoints", keep=config.keep, held_out=mean)
 
         train(
             run,
-            lambda step: draw_batches(corpus, model, config, step),
+            lambda step: draw_batches(sampler, config, processes, step),
             lambda step: config.schedule.rate(step, config.max_steps),
             last=config.max_steps,
             clip=config.clip,
             bf16=config.bf16,
             after=after,
         )
-    save_model(model, out / "model")
-    write_manifest(out / "manifest.json", settings=config, corpus=corpus.entries, steps=run.step, tokens=run.tokens)
-    return load_model(out / "model", device=device)
 
 
-def draw_batches(corpus: Corpus, model: NucleotideTransformer, config: PretrainConfig, step: int) -> list[Batch]:
-    """Draw and mask the windows of one step, a pure function of (corpus, settings, step).
+def draw_batches(sampler: Sampler, config: PretrainConfig, processes: Processes, step: int) -> list[Batch]:
+    """Draw one process's share of a step.
 
     Parameters
     ----------
-    corpus : Corpus
-    model : NucleotideTransformer
-        For its tokenizer and device.
+    sampler : Sampler
     config : PretrainConfig
+    processes : Processes
     step : int
+        From 1.
 
     Returns
     -------
     list of Batch
-        `config.accumulate` batches of `config.batch` windows.
+        As many for every process; where there are no rows left, one whose tokens have no weight.
     """
-    ids = corpus.draw(
-        model.tokenizer,
-        seed=config.seed,
-        step=step,
-        windows=config.batch * config.accumulate,
-        tokens=config.tokens,
-        both_strands=config.both_strands,
-    )
-    # A stream of its own, so that other masks never change which windows are drawn.
-    rng = np.random.default_rng([config.seed, step, 1])
-    corrupted, selected = mask_tokens(model.tokenizer, ids, rng, masking=config.masking)
-    whole = [torch.as_tensor(a).to(model.device) for a in (ids, corrupted, selected)]
-    return list(zip(*(tensor.split(config.batch) for tensor in whole), strict=True))
+    drawn = sampler.draw(step, processes.rows(config.rows))
+    return _batches(drawn, config, processes)
+
+
+def _batches(windows: Windows, config: PretrainConfig, processes: Processes, rows: int | None = None) -> list[Batch]:
+    """Divide windows into batches of `config.batch`, as many in every process."""
+    most = -(-(config.rows if rows is None else rows) // processes.count)
+    tensors = [torch.as_tensor(array).to(processes.device) for array in windows]
+    missing = most - len(windows.ids)
+    if missing:  # one row at most; FSDP's processes have to go through the model equally often
+        blank = [tensors[0][:1], tensors[1][:1], torch.zeros_like(tensors[2][:1])]
+        tensors = [torch.cat([tensor, one]) for tensor, one in zip(tensors, blank, strict=True)]
+    return list(zip(*(tensor.split(config.batch) for tensor in tensors), strict=True))
 
 
 def _check_out(out: Path, config: PretrainConfig, *, resume: bool) -> None:
@@ -194,43 +200,87 @@ def _check_out(out: Path, config: PretrainConfig, *, resume: bool) -> None:
         return
     if not resume:
         raise OutputError(f"{out}: holds a run already; --resume goes on with it, another --out starts a new one")
-    old = read_settings(PretrainConfig, settings)
-    keys = ("out", "save_every", "keep", "evaluate_every", "evaluate_windows")
-    names = [n for n in PretrainConfig.__dataclass_fields__ if n not in keys]
-    other = [n for n in names if getattr(old, n) != getattr(config, n)]
+    other = config.differences(read_settings(PretrainConfig, settings))
     if other:
         raise SettingsError(
             f"{settings}: the run to resume has another {', '.join(other)}; its own settings would work"
         )
 
 
-def _with_absolute_paths(config: PretrainConfig, relative_to: Path) -> PretrainConfig:
-    """Make FASTA paths hold from any folder, so that settings.toml can be fed back in."""
-    genomes = (
-        replace(source, fasta=tuple(str((relative_to / file).resolve()) for file in source.files))
-        for source in config.genomes
-    )
-    return replace(config, genomes=tuple(genomes))
+def _open_corpus(out: Path, config: PretrainConfig, processes: Processes, *, progress: bool) -> Corpus:
+    """Open the corpus of the run, built by the first process if it is not there."""
+    if config.corpus:
+        folder = Path(config.corpus)
+    else:
+        folder = out / "corpus"
+        if processes.first and not (folder / "corpus.json").exists():
+            build_corpus(config.sources(), folder)
+    processes.wait()
+    corpus = Corpus(folder)
+    if processes.first:
+        corpus.verify()
+    return corpus
 
 
-def _open_corpus(out: Path, config: PretrainConfig, *, resume: bool) -> Corpus:
-    if resume and (out / "corpus" / "corpus.json").exists():
-        return Corpus(out / "corpus")
-    return build_corpus(config.genomes, out / "corpus")
+def _held_out_batches(sampler: Sampler, config: PretrainConfig) -> dict[str, Windows]:
+    """Masked held-out windows of each genome that has any, the same at every evaluation."""
+    found = {}
+    for genome in sampler.corpus.genomes:
+        tiles = sampler.corpus.held_out_windows(
+            sampler.tokenizer, genome, windows=config.evaluate_windows, tokens=config.tokens
+        )
+        ids = [row for _, row in tiles]
+        if ids and config.evaluate_every:
+            rows = np.stack(ids)
+            corrupted, selected = mask_tokens(sampler.tokenizer, rows, np.random.default_rng(0))
+            found[genome] = Windows(rows, corrupted, selected.astype(np.float32))
+    return found
 
 
-def _held_out_losses(model: NucleotideTransformer, corpus: Corpus, config: PretrainConfig) -> dict[str, float]:
-    """Loss per genome that has held-out regions."""
-    if not any(corpus.spans(genome, held_out=True) for genome in corpus.genomes):
-        return {}
-    table = evaluate_lm(model, corpus, windows=config.evaluate_windows, tokens=config.tokens, baselines=False)
-    pairs = zip(table["genome"], table["loss"], strict=True)
-    return {str(genome): round(float(loss), 5) for genome, loss in pairs if loss == loss}  # NaN: no whole window
+def _held_out_losses(run: Run, held_out: dict[str, Windows], config: PretrainConfig) -> dict[str, float]:
+    """Loss per genome in nats per token, the windows shared out over the processes."""
+    losses = {}
+    run.module.eval()
+    for genome, windows in held_out.items():
+        rows = len(windows.ids)
+        share = list(run.processes.rows(rows)) or [0]
+        own = Windows(windows.ids[share], windows.corrupted[share], windows.weights[share])
+        if run.processes.rank >= rows:
+            own = own._replace(weights=np.zeros_like(own.weights))
+        total = weight = 0.0
+        for batch in _batches(own, config, run.processes, rows):
+            with torch.no_grad(), torch.autocast(batch[0].device.type, torch.bfloat16, enabled=config.bf16):
+                total += float(run.module(*batch)[0])
+            weight += float(batch[2].sum())
+        total, weight = run.processes.add_up(total, weight)
+        losses[genome] = round(total / weight, 5)
+    return losses
 
 
 @contextmanager
-def _log(path: Path, step: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _stop_on_signal(run: Run) -> Iterator[None]:
+    """Let SIGTERM, which schedulers send before they kill, end the run after its step, with a checkpoint."""
+
+    def stop(_number: int, _frame: object) -> None:
+        run.stop_asked = True
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _log(path: Path | None, step: int) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Append records to a JSONL file, after dropping those of steps that will be taken again."""
+    if path is None:
+        yield lambda record: None
+        return
     kept = []
     if path.exists():
         for line in path.read_text().splitlines():
@@ -263,7 +313,7 @@ def _progress(config: PretrainConfig, run: Run, *, shown: bool) -> Iterator[Call
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task("", total=config.max_steps, completed=run.step, figures="")
-        tokens = config.tokens * config.batch * config.accumulate
+        tokens = config.tokens * config.rows
 
         def advance(record: dict[str, Any]) -> None:
             figures = f"loss {record['loss']:.3f}  {tokens / record['seconds']:,.0f} tokens/s"

@@ -1,0 +1,90 @@
+import pytest
+import torch
+
+from hexamer.errors import CheckpointError
+from hexamer.model import load_model
+from hexamer.training import export_checkpoint
+from hexamer.training.checkpoints import find_checkpoints, load_checkpoint, save_checkpoint
+from hexamer.training.loop import Run, train_step
+
+from .test_loop import batch, new_run
+
+
+def steps(run: Run, *seeds: int) -> Run:
+    for seed in seeds:
+        train_step(run, [batch(seed, 2)], 1e-3, clip=1.0, bf16=False)
+    return run
+
+
+def weights(run: Run):
+    return {name: parameter.detach().clone() for name, parameter in run.model.named_parameters()}
+
+
+def test_a_checkpoint_restores_every_bit(tmp_path):
+    run = steps(new_run(), 0, 1, 2)
+    run.best = 7.5
+    save_checkpoint(run, tmp_path, keep=2)
+    other = new_run()
+    load_checkpoint(other, find_checkpoints(tmp_path)[-1])
+    assert (other.step, other.tokens, other.best) == (3, run.tokens, 7.5)
+    for r in (run, other):
+        steps(r, 9)
+    for name, value in weights(run).items():
+        assert torch.equal(value, weights(other)[name]), name
+
+
+def test_checkpoints_are_models_and_the_newest_stay(tmp_path):
+    run = new_run()
+    for step in range(4):
+        save_checkpoint(steps(run, step), tmp_path, keep=2)
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["step-00000003", "step-00000004"]
+    loaded = load_model(find_checkpoints(tmp_path)[-1])
+    assert torch.equal(loaded.embed_tokens.weight, run.model.embed_tokens.weight)
+
+
+def test_the_best_stays_too(tmp_path):
+    run = new_run()
+    for step, held_out in enumerate((8.0, 7.0, None, 7.5, None), start=1):
+        save_checkpoint(steps(run, step), tmp_path, keep=1, held_out=held_out)
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["step-00000002", "step-00000005"]
+    assert (tmp_path / "best").resolve().name == "step-00000002"
+    assert load_model(tmp_path / "best").config == run.model.config
+
+
+def test_a_half_written_checkpoint_is_no_checkpoint(tmp_path, monkeypatch):
+    run = steps(new_run(), 0)
+    save_checkpoint(run, tmp_path, keep=2)
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hexamer.training.checkpoints.save_file", die)
+        with pytest.raises(KeyboardInterrupt):
+            save_checkpoint(steps(run, 1), tmp_path, keep=2)
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["step-00000001"]
+    save_checkpoint(run, tmp_path, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001", "step-00000002"], "rests are removed"
+
+
+def test_a_checkpoint_of_another_size_is_refused(tmp_path):
+    folder = save_checkpoint(steps(new_run(), 0), tmp_path, keep=1)
+    with pytest.raises(CheckpointError, match=r"width=16.*this run has.*width=32"):
+        load_checkpoint(new_run(width=32), folder)
+
+
+@pytest.mark.parametrize("name", ["optimizer.safetensors", "state.json"])
+def test_a_damaged_checkpoint_is_told(tmp_path, name: str):
+    folder = save_checkpoint(steps(new_run(), 0), tmp_path, keep=1)
+    (folder / name).write_bytes(b"{")
+    with pytest.raises(CheckpointError, match=r"optimiser or step cannot be read .* an older checkpoint would work"):
+        load_checkpoint(new_run(), folder)
+
+
+def test_a_checkpoint_is_exported_as_a_model(tmp_path):
+    run = steps(new_run(), 0)
+    folder = export_checkpoint(save_checkpoint(run, tmp_path / "run", keep=1), tmp_path / "model")
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "vocab.txt"]
+    assert torch.equal(load_model(folder).final_norm.weight, run.model.final_norm.weight)
+    with pytest.raises(CheckpointError):
+        export_checkpoint(tmp_path / "none", tmp_path / "other")
