@@ -12,7 +12,7 @@ from hexamer import cli
 from hexamer.embeddings import read_embeddings
 from hexamer.model import save_model
 
-COMMANDS = ["score-variants", "embed", "pretrain", "build-corpus", "evaluate-lm", "doctor"]
+COMMANDS = ["score-variants", "embed", "pretrain", "build-corpus", "export-checkpoint", "evaluate-lm", "doctor"]
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 
@@ -116,6 +116,26 @@ def test_pretrain_takes_several_files_behind_genome(run, fasta, tmp_path, monkey
     assert "no genome has a held-out region" in err
 
 
+def test_build_corpus_from_fasta_and_from_a_manifest(run, fasta, tmp_path):
+    code, said, err = run("build-corpus", fasta, "--out", tmp_path / "one", "--hold-out", "20:1-600")
+    assert code == 0, err
+    assert said.splitlines()[0].split() == [
+        "genome",
+        "contigs",
+        "bases",
+        "n",
+        "iupac",
+        "soft_masked",
+        "held_out",
+        "share",
+    ]
+    assert "600" in said
+    (tmp_path / "species.tsv").write_text(f"name\tfasta\tweight\nhuman\t{fasta}\t1\n")
+    code, said, err = run("build-corpus", tmp_path / "species.tsv", "--out", tmp_path / "two")
+    assert code == 0, err
+    assert said.splitlines()[1].split()[0] == "human"
+
+
 MISTAKES = {
     "a file that is not there": ("embed {tmp}/no.fa -o {tmp}/x.h5ad -m {model}", "no.fa"),
     "BED without a genome": ("embed {tmp}/a.bed -o {tmp}/x.h5ad", "--genome FASTA would work"),
@@ -131,6 +151,10 @@ MISTAKES = {
         "pretrain {tmp}/r.toml",
         "there is no setting 'max_step'; the nearest is 'max_steps'",
     ),
+    "a manifest with a missing file": ("build-corpus {tmp}/s.tsv -o {tmp}/c", "s.tsv:2: there is no file"),
+    "a recipe with options of FASTA files": ("build-corpus {tmp}/s.tsv -o {tmp}/c --hold-out 20", "by itself"),
+    "a checkpoint that is none": ("export-checkpoint {tmp} -o {tmp}/m", "config.json: missing"),
+    "a model to go on from that is none": ("pretrain -g {fasta} -o {tmp}/run --from {tmp}/no", "was not found"),
     "no recipe and no genome": ("pretrain", "one TOML recipe, or --genome"),
     "a corpus that is none": ("evaluate-lm {model} --corpus {tmp}", "holds no corpus.json"),
     "a device that does not exist": ("doctor --device tpu", "'tpu'"),
@@ -145,6 +169,7 @@ def test_a_mistake_gives_one_line_and_exit_code_2_and_no_output(case, run, model
     (tmp_path / "cut.vcf.gz").write_bytes(gzip.compress((HEADER + "20\t1\t.\tA\tC\t.\t.\t.\n" * 500).encode())[:-20])
     (tmp_path / "a.bed").write_text("20\t1\t5\n")
     (tmp_path / "r.toml").write_text('out = "x"\nmax_step = 4\n[[genomes]]\nfasta = "a.fa"\n')
+    (tmp_path / "s.tsv").write_text("name\tfasta\nx\tnone.fa\n")
     before = sorted(tmp_path.iterdir())
     command, part = MISTAKES[case]
     code, _, err = run(*command.format(tmp=tmp_path, fasta=fasta, model=model_folder).split())

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from hexamer.errors import OutputError, SettingsError
 from hexamer.manifest import read_settings, write_atomically, write_manifest, write_settings
@@ -78,9 +78,9 @@ def pretrain(
     with join_processes(device) as processes:
         _check_out(out, config, resume=resume)
         processes.wait()  # nobody writes before everybody has looked
-        corpus = _open_corpus(out, config, processes, progress=progress)
-        run = _start(config, processes)
         check_batch(config.rows, processes)
+        run = _start(config, processes)
+        corpus = _open_corpus(out, config, processes, progress=progress)
         sampler = Sampler(
             corpus,
             run.model.tokenizer,
@@ -213,8 +213,10 @@ def _open_corpus(out: Path, config: PretrainConfig, processes: Processes, *, pro
         folder = Path(config.corpus)
     else:
         folder = out / "corpus"
-        if processes.first and not (folder / "corpus.json").exists():
-            build_corpus(config.sources(), folder)
+        # A corpus without settings.toml beside it is a rest of an attempt that failed, perhaps on other genomes.
+        if processes.first and not ((out / "settings.toml").exists() and (folder / "corpus.json").exists()):
+            with _bar("building the corpus", "bases", shown=progress) as (bar, task):
+                build_corpus(config.sources(), folder, advance=lambda bases: bar.advance(task, bases))
     processes.wait()
     corpus = Corpus(folder)
     if processes.first:
@@ -301,10 +303,10 @@ def _log(path: Path | None, step: int) -> Iterator[Callable[[dict[str, Any]], No
 
 
 @contextmanager
-def _progress(config: PretrainConfig, run: Run, *, shown: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Progress bar on stderr."""
+def _bar(what: str, unit: str, *, shown: bool) -> Iterator[tuple[Progress, TaskID]]:
+    """Show a progress bar on stderr, where somebody looks."""
     columns = (
-        TextColumn("pre-training"),
+        TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[figures]}"),
@@ -312,7 +314,14 @@ def _progress(config: PretrainConfig, run: Run, *, shown: bool) -> Iterator[Call
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        task = bar.add_task("", total=config.max_steps, completed=run.step, figures="")
+        yield bar, bar.add_task("", total=None, figures=unit)
+
+
+@contextmanager
+def _progress(config: PretrainConfig, run: Run, *, shown: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Show steps, loss and speed while training."""
+    with _bar("pre-training", "", shown=shown) as (bar, task):
+        bar.update(task, total=config.max_steps, completed=run.step)
         tokens = config.tokens * config.rows
 
         def advance(record: dict[str, Any]) -> None:
