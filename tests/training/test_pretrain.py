@@ -10,7 +10,7 @@ import torch
 
 from hexamer.errors import CheckpointError, GenomeError, OutputError, SettingsError
 from hexamer.manifest import read_settings
-from hexamer.model import SIZES, ModelConfig
+from hexamer.model import SIZES, ModelConfig, NucleotideTransformer, save_model
 from hexamer.tokens import Corpus, Sampler, Tokenizer, build_corpus
 from hexamer.training import PretrainConfig, Schedule, pretrain
 from hexamer.training.checkpoints import find_checkpoints
@@ -139,8 +139,14 @@ def test_a_model_goes_on_training(config, tmp_path):
     second = pretrain(more, progress=False)
     assert second.config == first.config
     assert log_of(more)[0]["loss"] < log_of(config)[0]["loss"], "not from random weights"
-    with pytest.raises(SettingsError, match=r"tokens = 41; .* reads at most 40"):
-        pretrain(replace(more, out=str(tmp_path / "longer"), tokens=41, step_tokens=82), progress=False)
+    longer = replace(more, out=str(tmp_path / "longer"), tokens=50, step_tokens=100)
+    assert pretrain(longer, progress=False).config.max_tokens == 50
+    v1 = save_model(
+        NucleotideTransformer(ModelConfig(layers=1, width=8, heads=2, ffn=8, layout="v1", max_tokens=40)),
+        tmp_path / "v1",
+    )
+    with pytest.raises(SettingsError, match=r"tokens = 41; .* has 40 learned positions"):
+        pretrain(replace(longer, out=str(tmp_path / "v1-run"), tokens=41, start_from=str(v1)), progress=False)
     with pytest.raises(CheckpointError, match="was not found"):
         pretrain(replace(more, out=str(tmp_path / "none"), start_from=str(tmp_path / "no-model")), progress=False)
 

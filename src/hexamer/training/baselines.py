@@ -4,13 +4,23 @@ A pre-trained encoder has to beat these on sequence that neither has seen, or it
 Both are fitted on the training part of a corpus and give natural logarithms, to be compared with the encoder's loss.
 """
 
+import hashlib
+import json
+import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.tokens import Tokenizer
+from hexamer.errors import OutputError
+from hexamer.manifest import write_atomically
+from hexamer.tokens import Corpus, Tokenizer
 from hexamer.tokens.alphabet import N_CODE, Codes
+from hexamer.tokens.tokenizer import Ids
+
+ORDER = 5
+"""Bases of context of the chains that an encoder is compared with."""
 
 Counts = npt.NDArray[np.int64]
 Logs = npt.NDArray[np.float64]
@@ -111,6 +121,7 @@ class MarkovModel:
 
     def __init__(self, counts: Counts) -> None:
         self._tables: dict[int, Logs] = {}
+        self._contexts: dict[int, Logs] = {}
         smoothed = counts.reshape(-1, 4) + 1.0
         self.order = round(np.log(len(smoothed)) / np.log(4))
         self.log_base: Logs = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
@@ -163,11 +174,106 @@ class MarkovModel:
         right = context[places + k]
         before = table[left, token]
         # The right context after each k-mer depends on the last `order` bases before it only.
-        after = self.log_kmers(self.order)
-        around = np.empty(len(places))
-        for i in range(len(places)):
-            ends = (left[i] * 4**k + np.arange(4**k)) % 4**self.order
-            joint = table[left[i]] + after[ends, right[i]]
-            top = joint.max()  # np.logaddexp.reduce says the same, several times slower
-            around[i] = joint[token[i]] - top - np.log(np.exp(joint - top).sum())
-        return before, around
+        ends = (left.astype(np.int64) * 4**k + token) % 4**self.order
+        joint = before + self.log_kmers(self.order)[ends, right]
+        return before, joint - self._log_contexts(k)[left, right]
+
+    def _log_contexts(self, gap: int) -> Logs:
+        """Log probability of each context behind a gap of unknown bases, given the one before, [4**order, 4**order].
+
+        The sum over all words in the gap, which Bayes' rule divides by: a power of the chain's transition matrix.
+        """
+        if gap not in self._contexts:
+            size = 4**self.order
+            steps = np.zeros((size, size))
+            contexts = np.arange(size)[:, None]
+            np.put_along_axis(steps, (contexts * 4 + np.arange(4)) % size, np.exp(self.log_base), axis=1)
+            self._contexts[gap] = np.log(np.linalg.matrix_power(steps, gap + self.order))
+        return self._contexts[gap]
+
+
+class Baselines:
+    """Token frequencies and a Markov chain, from counts of words in some training sequence.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    kmers : int64 array [4**k]
+        Counts of the tokenizer's k-mers.
+    words : int64 array [4**6]
+        Counts of words of `ORDER` bases and the next one.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, kmers: Counts, words: Counts) -> None:
+        self.tokenizer = tokenizer
+        self.frequencies = token_log_frequencies(tokenizer, kmers)
+        self.markov = MarkovModel(words)
+
+    def score(self, codes: Codes, ids: Ids, selected: npt.NDArray[np.bool_], suffix: str) -> dict[str, Logs]:
+        """Loss at the selected tokens of a window.
+
+        Parameters
+        ----------
+        codes : uint8 array [B]
+            A window without N.
+        ids : int array [L]
+            Its tokens, `<cls>` first.
+        selected : bool array [L]
+            M of them.
+        suffix : str
+            "pooled" or "species", for the names.
+
+        Returns
+        -------
+        dict of str to float64 array [M]
+            Nats; NaN for the chains where a token has not `ORDER` neighbours on both sides.
+        """
+        k = self.tokenizer.k
+        places = (np.flatnonzero(selected) - 1) * k  # without N, token i covers bases 6(i - 1) to 6i
+        inner = (places >= ORDER) & (places + k + ORDER <= codes.size)
+        before, around = np.full((2, places.size), np.nan)
+        before[inner], around[inner] = self.markov.score_tokens(codes, places[inner], k)
+        return {
+            f"token_frequency{'' if suffix == 'pooled' else '_species'}": -self.frequencies[ids[selected]],
+            f"markov_{suffix}": -before,
+            f"markov_{suffix}_two_sided": -around,
+        }
+
+
+def fit_baselines(tokenizer: Tokenizer, corpus: Corpus) -> dict[str, Baselines]:
+    """Fit on the training part of a corpus; the counts are kept in its folder.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    corpus : Corpus
+
+    Returns
+    -------
+    dict of str to Baselines
+        By genome, and fitted on all of them together under the empty name.
+    """
+    # With 6-mers the tokens and the words of a chain of order 5 are the same: counted once, used twice.
+    counts = {k: _count_corpus(corpus, k) for k in {tokenizer.k, ORDER + 1}}
+    return {
+        name: Baselines(tokenizer, counts[tokenizer.k][name], counts[ORDER + 1][name]) for name in counts[ORDER + 1]
+    }
+
+
+def _count_corpus(corpus: Corpus, k: int) -> dict[str, Counts]:
+    """Words of k bases of each genome outside its held-out regions, and of all under the empty name."""
+    facts = [[entry[key] for key in ("name", "contigs", "held_out")] for entry in corpus.entries]
+    content = hashlib.sha256(json.dumps([corpus.record["files"], facts]).encode()).hexdigest()
+    path = corpus.folder / f"counts-{k}.npz"
+    try:
+        with np.load(path) as kept:
+            if str(kept["content"]) == content:
+                return {name: kept["counts"][i] for i, name in enumerate(["", *corpus.genomes])}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        pass  # none yet, or a damaged one
+    own = [count_kmers(corpus.training_codes(genome), k) for genome in corpus.genomes]
+    counts = np.stack([np.sum(own, axis=0), *own])
+    # A corpus that lies where nothing can be written is counted each time.
+    with suppress(OutputError), write_atomically(path) as temporary:
+        np.savez_compressed(temporary, content=content, counts=counts)
+    return dict(zip(["", *corpus.genomes], counts, strict=True))

@@ -1,23 +1,32 @@
 """How well an encoder restores masked tokens of held-out sequence, beside models that need no network.
 
-`evaluate_lm` masks the held-out windows of a corpus as in training and compares, at the same tokens: the encoder, token
-frequencies, and 5th-order Markov chains fitted on all genomes (pooled) and on the same species. All in nats per token.
-Source: reconstruction accuracy and perplexity in Dalla-Torre et al. (2025).
+`evaluate_lm` masks the held-out windows of a corpus and compares, at the same tokens: the encoder, token frequencies,
+and 5th-order Markov chains fitted on all genomes (pooled) and on the same species. All in nats per token, over all
+tokens of a genome and by the class of element that most of a token's bases belong to; of classes with equally many
+bases the one that comes first in `hexamer.genome.annotation.CLASSES`.
+Source: reconstruction accuracy and perplexity in Dalla-Torre et al. (2025), spec section 5.3.
+Not here: the records of single tokens (`reconstruction`), the baselines (`baselines`), SNPs (`snps`).
 """
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
 from hexamer.errors import SettingsError
+from hexamer.genome import Annotation
 from hexamer.model import NucleotideTransformer
-from hexamer.tokens import Corpus, Tokenizer, mask_tokens
-from hexamer.tokens.alphabet import Codes
-from hexamer.training.baselines import Counts, MarkovModel, count_kmers, token_log_frequencies
-from hexamer.training.objective import masked_loss
+from hexamer.tokens import Corpus, Span
+from hexamer.training.baselines import Baselines, fit_baselines
+from hexamer.training.reconstruction import MaskingKind, Restored, mask_windows, restore_tokens
 
-ORDER = 5
+ALL = "all"
+"""Element of the rows that hold every token of a genome."""
+_RESAMPLES = 1000
+
+Files = str | Path | Sequence[str | Path]
 
 
 def evaluate_lm(
@@ -28,6 +37,9 @@ def evaluate_lm(
     tokens: int = 1000,
     seed: int = 0,
     baselines: bool = True,
+    masking: MaskingKind = "random",
+    annotations: Mapping[str, Files] | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Restore masked tokens of the held-out regions.
 
@@ -41,23 +53,32 @@ def evaluate_lm(
     tokens : int
         L, `<cls>` included.
     seed : int
-        Of the masks.
+        Of the masks, and of the resampling.
     baselines : bool
         Fit and score the baselines too.
+    masking : {"random", "central"}
+        As in training, or the middle token of each window alone.
+    annotations : mapping of str to path or paths, optional
+        GTF or GFF3 files of some of the genomes, for rows by class of element.
+    advance : callable, optional
+        Told the number of windows after each genome.
 
     Returns
     -------
     DataFrame
-        One row per genome that has held-out regions (NaN where they hold no window): `genome`, `windows`, `tokens`
-        (masked ones), `loss` (nats per
-        token), `perplexity`, `accuracy`, and with baselines `token_frequency`, `markov_pooled`, `markov_species`
-        (given the five bases before), `markov_pooled_two_sided`, `markov_species_two_sided` (given five on each
-        side), and `token_frequency_species`, all in nats per token.
+        One row per genome that has held-out regions (NaN where they hold no window), followed by those of its classes:
+        `genome`, `element` ("all" or a class), `windows`, `tokens` (masked ones), `loss` (nats per token) with its 95 %
+        interval `loss_low`, `loss_high` (bootstrap over windows), `perplexity`, `accuracy`, the medians over windows
+        `window_accuracy` and `window_perplexity`, `base_accuracy` and `base_loss` (nats per base), and with baselines
+        `token_frequency`, `token_frequency_species`, `markov_pooled`, `markov_species` (given the five bases before),
+        `markov_pooled_two_sided`, `markov_species_two_sided` (given five on each side), all in nats per token.
 
     Raises
     ------
     SettingsError
-        If nothing is held out, or `tokens` is more than the model reads.
+        If nothing is held out, `tokens` is more than the model reads, or an annotation is of no genome of the corpus.
+    AnnotationError
+        If an annotation cannot be read or is of another assembly.
     """
     if windows < 1 or seed < 0:
         raise SettingsError(f"windows = {windows}, seed = {seed}; windows from 1 and a seed from 0 would work")
@@ -66,96 +87,119 @@ def evaluate_lm(
     held_out = [g for g in corpus.genomes if corpus.spans(g, held_out=True)]
     if not held_out:
         raise SettingsError(f"{corpus.folder}: no genome has a held-out region; set hold_out in the recipe")
-    known = _fit_baselines(model.tokenizer, corpus) if baselines else {}
+    known = _open_annotations(corpus, annotations or {}, held_out)
+    fitted = fit_baselines(model.tokenizer, corpus) if baselines else {}
     rows: list[dict[str, float | int | str]] = []
     for genome in held_out:
-        tiles = [
-            (corpus.read(s), ids)
-            for s, ids in corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens)
-        ]
+        tiles = list(corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens))
         if not tiles:  # too short, or N everywhere: the row says so
-            rows.append({"genome": genome, "windows": 0, "tokens": 0, "loss": float("nan")})
+            rows.append({"genome": genome, "element": ALL, "windows": 0, "tokens": 0, "loss": float("nan")})
             continue
-        ids = np.stack([tile[1] for tile in tiles])
-        corrupted, selected = mask_tokens(model.tokenizer, ids, np.random.default_rng(seed))
-        row: dict[str, float | int | str] = {"genome": genome, "windows": len(ids)}
-        row |= _restore(model, ids, corrupted, selected)
-        if known:
-            pooled, own = known[""], known[genome]
-            codes = [tile[0] for tile in tiles]
-            row |= pooled.score(codes, ids, selected, "pooled") | own.score(codes, ids, selected, "species")
-        rows.append(row)
+        ids = np.stack([row for _, row in tiles])
+        corrupted, selected = mask_windows(model.tokenizer, ids, masking, seed)
+        found = restore_tokens(model, ids, corrupted, selected)
+        table = pd.DataFrame(found._asdict())
+        for suffix, own in {"pooled": fitted.get(""), "species": fitted.get(genome)}.items():
+            if own is not None:
+                table = table.assign(**_score_windows(own, corpus, tiles, selected, suffix))
+        groups = {ALL: table}
+        if genome in known:
+            table["element"] = _elements(known[genome], [span for span, _ in tiles], found, model.tokenizer.k)
+            groups |= {name: table[table["element"] == name] for name in known[genome].classes}
+        rows += [
+            {"genome": genome, "element": name, **_summarise(group, seed)}
+            for name, group in groups.items()
+            if len(group)
+        ]
+        if advance:
+            advance(len(tiles))
     return pd.DataFrame(rows)
 
 
-def _restore(
-    model: NucleotideTransformer,
-    ids: npt.NDArray[np.int32],
-    corrupted: npt.NDArray[np.int32],
+def _open_annotations(corpus: Corpus, files: Mapping[str, Files], held_out: Sequence[str]) -> dict[str, Annotation]:
+    """Annotations on the contigs of the corpus."""
+    if unknown := [name for name in files if name not in held_out]:
+        raise SettingsError(
+            f"annotation of {unknown[0]!r}, which is no genome of {corpus.folder} with a held-out region; "
+            f"{', '.join(held_out)} would work"
+        )
+    contigs = {e["name"]: {c["chrom"]: int(c["length"]) for c in e["contigs"]} for e in corpus.entries}
+    return {name: Annotation(paths, contigs[name]) for name, paths in files.items()}
+
+
+def _score_windows(
+    baselines: Baselines,
+    corpus: Corpus,
+    tiles: Sequence[tuple[Span, npt.NDArray[np.int32]]],
     selected: npt.NDArray[np.bool_],
-) -> dict[str, float | int]:
-    """Loss and accuracy of the encoder."""
-    total, correct, count = 0.0, 0, 0
-    training = model.training
-    model.eval()
-    with torch.inference_mode():
-        for start in range(0, len(ids), 4):
-            part = slice(start, start + 4)
-            batch = [torch.as_tensor(a[part]).to(model.device) for a in (ids, corrupted, selected)]
-            loss = masked_loss(model, batch[0], batch[1], batch[2])
-            total, correct, count = total + float(loss.total), correct + int(loss.correct), count + loss.asked
-    model.train(training)
-    return {
-        "tokens": count,
-        "loss": total / count,
-        "perplexity": float(np.exp(total / count)),
-        "accuracy": correct / count,
+    suffix: str,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Losses of baselines at the selected tokens of all windows, by name, each [M]."""
+    scores = [
+        baselines.score(corpus.read(span), ids, chosen, suffix)
+        for (span, ids), chosen in zip(tiles, selected, strict=True)
+    ]
+    return {name: np.concatenate([score[name] for score in scores]) for name in scores[0]}
+
+
+def _elements(annotation: Annotation, spans: Sequence[Span], found: Restored, k: int) -> npt.NDArray[np.str_]:
+    """Class of each restored token, that of most of its bases, [M]."""
+    labels = np.stack([annotation.label(span.chrom, span.start, span.end) for span in spans])
+    own = labels.reshape(len(spans), -1, k)[found.window, found.place - 1]  # token i covers bases 6(i - 1) to 6i
+    counts = (own[:, :, None] == np.arange(len(annotation.classes))).sum(axis=1)
+    return np.array(annotation.classes)[counts.argmax(axis=1)]  # argmax takes the first of equals
+
+
+def _summarise(table: pd.DataFrame, seed: int) -> dict[str, float | int]:
+    """One row of means over tokens, and of medians over windows."""
+    by_window = table.groupby("window")
+    low, high = bootstrap_mean(by_window["loss"].sum().to_numpy(), by_window.size().to_numpy(), seed)
+    loss = float(table["loss"].mean())
+    summary: dict[str, float | int] = {
+        "windows": by_window.ngroups,
+        "tokens": len(table),
+        "loss": loss,
+        "loss_low": low,
+        "loss_high": high,
+        "perplexity": float(np.exp(loss)),
+        "accuracy": float(table["correct"].mean()),
+        "window_accuracy": float(by_window["correct"].mean().median()),
+        "window_perplexity": float(np.exp(by_window["loss"].mean().median())),
+        "base_accuracy": float(table["base_accuracy"].mean()),
+        "base_loss": float(table["base_loss"].mean()),
     }
+    kinds = ("token_frequency", "token_frequency_species", "markov_pooled", "markov_species")
+    kinds += ("markov_pooled_two_sided", "markov_species_two_sided")
+    return summary | {name: float(table[name].mean()) for name in kinds if name in table}
 
 
-def _fit_baselines(tokenizer: Tokenizer, corpus: Corpus) -> dict[str, "_Baselines"]:
-    """Baselines of each genome by its name, and of all together under the empty name."""
-    tables = {
-        genome: [count_kmers(corpus.training_codes(genome), k) for k in {tokenizer.k, ORDER + 1}]
-        for genome in corpus.genomes
-    }
-    tables[""] = [np.sum(counts, axis=0) for counts in zip(*tables.values(), strict=True)]
-    # With 6-mers the tokens and the words of a chain of order 5 are the same: counted once, used twice.
-    return {
-        genome: _Baselines(tokenizer, _of(counts, tokenizer.k), _of(counts, ORDER + 1))
-        for genome, counts in tables.items()
-    }
+def bootstrap_mean(
+    sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], seed: int, *, share: float = 0.95
+) -> tuple[float, float]:
+    """Interval of a mean over values that come in groups, from groups drawn with replacement.
 
+    Parameters
+    ----------
+    sums : float64 array [G]
+        Sum of each group's values.
+    counts : int64 array [G]
+        Number of each group's values.
+    seed : int
+    share : float
+        Probability that the interval covers.
 
-def _of(counts: list[Counts], k: int) -> Counts:
-    """Pick the table of words of k bases."""
-    return next(table for table in counts if len(table) == 4**k)
+    Returns
+    -------
+    low, high : float
+        Percentiles of 1,000 draws; NaN of a single group, which says nothing about its spread.
 
-
-class _Baselines:
-    """Token frequencies and a Markov chain, from counts of words in some training sequence."""
-
-    def __init__(self, tokenizer: Tokenizer, kmers: Counts, words: Counts) -> None:
-        self.tokenizer = tokenizer
-        self.frequencies = token_log_frequencies(tokenizer, kmers)
-        self.markov = MarkovModel(words)
-
-    def score(
-        self, windows: list[Codes], ids: npt.NDArray[np.int32], selected: npt.NDArray[np.bool_], suffix: str
-    ) -> dict[str, float]:
-        """Mean loss in nats per token at the selected tokens."""
-        before, around, plain = [], [], []
-        k = self.tokenizer.k
-        for codes, row, chosen in zip(windows, ids, selected, strict=True):
-            places = (np.flatnonzero(chosen) - 1) * k  # windows hold no N: token i covers bases 6(i - 1) to 6i
-            plain.append(self.frequencies[row[chosen]])
-            inner = (places >= ORDER) & (places + k + ORDER <= codes.size)
-            one, both = self.markov.score_tokens(codes, places[inner], k)
-            before.append(one)
-            around.append(both)
-        name = "token_frequency" if suffix == "pooled" else "token_frequency_species"
-        return {
-            name: -float(np.concatenate(plain).mean()),
-            f"markov_{suffix}": -float(np.concatenate(before).mean()),
-            f"markov_{suffix}_two_sided": -float(np.concatenate(around).mean()),
-        }
+    Examples
+    --------
+    >>> bootstrap_mean(np.array([2.0, 2.0]), np.array([1, 1]), seed=0)
+    (2.0, 2.0)
+    """
+    if len(sums) < 2:
+        return float("nan"), float("nan")
+    draws = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=_RESAMPLES)
+    low, high = np.quantile(draws @ sums / (draws @ counts), [(1 - share) / 2, (1 + share) / 2])
+    return float(low), float(high)

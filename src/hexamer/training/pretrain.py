@@ -117,10 +117,11 @@ def _start(config: PretrainConfig, processes: Processes) -> Run:
     torch.manual_seed(config.seed)
     if config.start_from:
         model = load_model(config.start_from, device=str(processes.device)).requires_grad_(True)
-        if config.tokens > model.config.max_tokens:
-            raise SettingsError(
-                f"tokens = {config.tokens}; {config.start_from} reads at most {model.config.max_tokens}"
-            )
+        most = model.config.max_tokens
+        if config.tokens > most and model.config.layout == "v1":
+            raise SettingsError(f"tokens = {config.tokens}; {config.start_from} has {most} learned positions")
+        # Rotary positions run on: v2 learns longer windows.
+        model.config = replace(model.config, max_tokens=max(most, config.tokens))
     else:
         # What the encoder was trained on is the longest window that it claims to read.
         model = NucleotideTransformer(replace(config.encoder, max_tokens=config.tokens)).to(processes.device)
