@@ -9,6 +9,7 @@ TREE = [  # the tree, as depth and name; errors.py draws the same in its docstri
     (1, "InputError"),
     (2, "GenomeError"),
     (2, "IntervalError"),
+    (2, "AnnotationError"),
     (2, "VariantError"),
     (2, "SequenceError"),
     (2, "SettingsError"),

@@ -288,7 +288,8 @@ def _corpus_table(corpus: Any) -> str:
         row |= {"iupac": entry["iupac"], "soft_masked": entry["soft_masked"], "held_out": held_out}
         row |= {"share": entry["weight"] / (sum(corpus.genomes.values()) or 1)}
         if population := entry.get("population"):
-            row |= {"individuals": population["individuals"], "variants": population["variants"]}
+            row |= {"people": population["individuals"], "alleles": population["variants"]}
+            row |= {"left_out": sum(population["left_out"].values())}
         rows.append(row)
     return str(pd.DataFrame(rows).to_string(index=False, float_format="{:.3f}".format))
 

@@ -4,6 +4,7 @@
     ├── InputError                   a file or a value that the user gave
     │   ├── GenomeError              FASTA: unreadable, unknown contig, interval off the end
     │   ├── IntervalError            BED line or region string
+    │   ├── AnnotationError          GTF or GFF3 line, annotation of another genome
     │   ├── VariantError             VCF, BCF
     │   ├── SequenceError            a sequence that the model cannot read
     │   └── SettingsError            recipe key, option value
@@ -45,6 +46,10 @@ class GenomeError(InputError):
 
 class IntervalError(InputError):
     """A BED line or a region string cannot be read."""
+
+
+class AnnotationError(InputError):
+    """An annotation (GTF, GFF3) cannot be read, or belongs to another genome."""
 
 
 class VariantError(InputError):

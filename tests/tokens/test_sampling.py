@@ -264,3 +264,37 @@ def test_everything_held_out(tmp_path: Path):
 def test_impossible_settings(key: str, value: float):
     with pytest.raises(SettingsError, match=f"{key} = {value}"):
         Sampling(**{key: value})
+
+
+VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tann\tbea\n"
+
+
+def test_windows_of_a_population_are_of_its_haplotypes(tmp_path: Path):
+    bases = "A" * 120
+    (tmp_path / "x.vcf").write_text(
+        VCF
+        + "x\t10\t.\tA\tC\t.\t.\t.\tGT\t1|0\t0|0\n"
+        + "x\t40\t.\tA\tAGG\t.\t.\t.\tGT\t0|0\t1|0\n"
+        + "x\t70\t.\tAAAA\tA\t.\t.\t.\tGT\t0|0\t1|0\n"
+        + "x\t90\t.\tA\tT\t.\t.\t.\tGT\t0|0\t1|0\n"
+    )
+    source = GenomeSource(fasta=fasta(tmp_path / "x.fa", x=bases), name="x", variants=str(tmp_path / "x.vcf"))
+    corpus = build(tmp_path, source)
+    corpus.verify()
+    population = corpus.entries[0]["population"]
+    assert (population["individuals"], population["kept"]) == (2, {"snv": 2, "insertion": 1, "deletion": 1})
+    people = [
+        "A" * 9 + "C" + "A" * 110,
+        bases,
+        bases,
+        "A" * 40 + "GG" + "A" * 30 + "A" * 16 + "T" + "A" * 30,
+    ]
+    sampler = make(corpus, tokens=21, rows=400, both_strands=False)
+    assert sampler.masking.random == 0, "a random token would look like a variant"
+    drawn = [text_of(ids) for ids in sampler.draw(1, range(400)).ids]
+    # Where the contig ends N follows, and what is left over before it takes tokens of one letter.
+    assert all(any(window.rstrip("N") in person for person in people) for window in drawn)
+    assert sum(len(window) == 60 for window in drawn) > 390
+    marks = Counter(letter for window in drawn for letter in set(window))
+    assert all(marks[letter] for letter in "CGT")
+    assert make(corpus, tokens=21, masking=Masking()).masking.random == 0.1

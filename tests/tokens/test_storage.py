@@ -62,7 +62,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path):
 def test_missing_files(tmp_path: Path, name: str):
     write(tmp_path, [b"ACGT"], 4)
     (tmp_path / name).unlink()
-    with pytest.raises(SettingsError, match="missing or damaged .*; build again"):
+    with pytest.raises(SettingsError, match=r"missing or damaged .*; build again"):
         BaseReader(tmp_path)
 
 

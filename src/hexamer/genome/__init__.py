@@ -1,19 +1,29 @@
-"""Where a base is, and which base it is: intervals, the reference genome, variants.
+"""Where a base is, and which base it is: intervals, the reference genome, variants, people's haplotypes.
 
 Coordinates are 0-based and half-open (`chrom`, `start`, `end`) in every object; only `Variant.pos` and printed region
 strings count from 1. Not here: bases as numbers for the model (`hexamer.tokens`).
 """
 
+from hexamer.genome.annotation import Annotation
+from hexamer.genome.edits import Blocks, Consensus, Edit, apply_edits
 from hexamer.genome.fasta import Genome, read_sequences, reverse_complement
+from hexamer.genome.haplotypes import Cohort, Haplotype
 from hexamer.genome.intervals import Interval, read_intervals
 from hexamer.genome.variants import Record, Variant, VariantFile, open_variants, read_variants
 
 __all__ = [
+    "Annotation",
+    "Blocks",
+    "Cohort",
+    "Consensus",
+    "Edit",
     "Genome",
+    "Haplotype",
     "Interval",
     "Record",
     "Variant",
     "VariantFile",
+    "apply_edits",
     "open_variants",
     "read_intervals",
     "read_sequences",

@@ -3,13 +3,12 @@
 `Genome` answers by position from an indexed FASTA file; `read_sequences` reads the records of a FASTA file one after
 the other, as they are written. In a `Genome` letters outside A, C, G, T become N (also U and the IUPAC codes) and lower
 case (soft-masked repeats) becomes upper case; `Genome.count_letters` tells how many there are.
-Not here: where indexes are kept (`hexamer.genome.index`), a person's own sequence (haplotypes, a later file of this
-folder), numbers for the model (`hexamer.tokens`).
+Not here: where indexes are kept (`hexamer.genome.index`), a person's own sequence
+(`hexamer.genome.haplotypes`), numbers for the model (`hexamer.tokens`).
 """
 
 import difflib
 import os
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +16,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from hexamer.errors import GenomeError
+from hexamer.genome.contigs import ContigNames
 from hexamer.genome.index import fasta_lines, index_fasta
 from hexamer.genome.intervals import Interval
 from hexamer.genome.lines import excerpt
 
 _PLAIN = bytes(ord(chr(i).upper()) if chr(i) in "ACGTacgt" else ord("N") for i in range(256))
 _COMPLEMENT = str.maketrans("ACGTacgt", "TGCAtgca")
-_ACCESSION = re.compile(r"nc_0000(?P<number>0[1-9]|1[0-9]|2[0-4])(?:\.[0-9]+)?")
-_MITOCHONDRION = re.compile(r"(?:chr)?mt?|nc_012920(?:\.[0-9]+)?")
 _COUNTED_BASES = 4_000_000
 
 
@@ -90,9 +88,7 @@ class Genome:
         self._files = index_fasta(self.path, cache=cache)
         self._handle = self._open()
         self.contigs: dict[str, int] = dict(zip(self._handle.references, self._handle.lengths, strict=True))
-        self._aliases: dict[str, list[str]] = {}
-        for name in self.contigs:
-            self._aliases.setdefault(_alias(name), []).append(name)
+        self._names = ContigNames(self.contigs)
 
     def _open(self) -> Any:
         import pysam  # 30 ms: `import hexamer.genome` alone stays quick
@@ -113,14 +109,7 @@ class Genome:
         return self.contigs[self.resolve(chrom)]
 
     def __contains__(self, chrom: object) -> bool:
-        return isinstance(chrom, str) and len(self._matches(chrom)) == 1
-
-    def _matches(self, chrom: str) -> list[str]:
-        if chrom in self.contigs:
-            return [chrom]
-        names = self._aliases.get(_alias(chrom), [])
-        # NC_000020.10 and NC_000020.11 are two assemblies: where both sides give a version, it has to agree.
-        return [name for name in names if not (_is_versioned(chrom) and _is_versioned(name))]
+        return isinstance(chrom, str) and len(self._names.matches(chrom)) == 1
 
     def resolve(self, chrom: str) -> str:
         """Return the file's own name of a contig.
@@ -140,7 +129,7 @@ class Genome:
         GenomeError
             If no contig is meant, or more than one; the message gives the nearest names.
         """
-        names = self._matches(chrom)
+        names = self._names.matches(chrom)
         if len(names) == 1:
             return names[0]
         if names:
@@ -282,21 +271,6 @@ class Genome:
 
 def _open_again(path: Path, cache: str | Path | None) -> Genome:
     return Genome(path, cache=cache)
-
-
-def _alias(name: str) -> str:
-    """Spell the names that mean the same contig alike."""
-    lower = name.lower()
-    if _MITOCHONDRION.fullmatch(lower):
-        return "mt"
-    if match := _ACCESSION.fullmatch(lower):
-        number = int(match["number"])
-        return {23: "x", 24: "y"}.get(number, str(number))
-    return lower.removeprefix("chr") or lower
-
-
-def _is_versioned(name: str) -> bool:
-    return _ACCESSION.fullmatch(name.lower()) is not None and "." in name
 
 
 def read_sequences(path: str | Path) -> Iterator[tuple[str, str]]:

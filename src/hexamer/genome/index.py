@@ -65,7 +65,7 @@ def index_fasta(path: Path, *, cache: str | Path | None = None) -> IndexedFasta:
     path = path.absolute()  # a link is not followed: the index lies beside the link, as samtools has it
     beside = _named(path, path)
     folder = Path(cache) if cache is not None else cache_folder()
-    stem = folder / f"{path.name}.{_key(path)}"
+    stem = folder / f"{path.name}.{file_key(path)}"
     copy = stem.with_name(stem.name + ".fa.gz")
     if storage != "gzip" and _is_current(beside, is_bgzip=storage == "bgzip"):
         return beside
@@ -266,7 +266,8 @@ def _named(fasta: Path, stem: Path) -> IndexedFasta:
     return IndexedFasta(fasta, stem.with_name(stem.name + ".fai"), stem.with_name(stem.name + ".gzi"))
 
 
-def _key(path: Path) -> str:
+def file_key(path: Path) -> str:
+    """Name a version of a file, by path, size and time of change: 16 hexadecimal digits."""
     stat = path.stat()
     return hashlib.sha256(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}".encode(errors="surrogateescape")).hexdigest()[
         :16

@@ -3,8 +3,8 @@
 `Variant` is one alternate allele, with the 1-based position of VCF. `VariantFile` reads VCF (plain, gzip, bgzip,
 standard input) and BCF as a stream of `Record`; a record keeps its line byte for byte, so that what was read can be
 written back with columns added. Text is divided by hand for that reason: htslib prints numbers anew.
-Not here: left-alignment and comparison with the reference (`hexamer.effects`), genotypes (haplotypes, a later file of
-this folder).
+Not here: left-alignment and comparison with the reference (`hexamer.effects`), genotypes
+(`hexamer.genome.genotypes`).
 
 Source: the VCF 4.3 and BCF 2.2 specification, https://samtools.github.io/hts-specs/VCFv4.3.pdf
 """

@@ -4,6 +4,7 @@ from hexamer.tokens.alphabet import LetterReport, bases_to_codes, codes_to_bases
 from hexamer.tokens.coordinates import token_of_base, token_spans
 from hexamer.tokens.corpus import Corpus, Span, build_corpus, has_region
 from hexamer.tokens.masking import Masking, mask_tokens
+from hexamer.tokens.population import Population, write_population
 from hexamer.tokens.sampling import Sampler, Sampling, Windows
 from hexamer.tokens.sources import GenomeSource, read_sources
 from hexamer.tokens.tokenizer import CLS_ID, MASK_ID, PAD_ID, Tokenizer
@@ -16,6 +17,7 @@ __all__ = [
     "GenomeSource",
     "LetterReport",
     "Masking",
+    "Population",
     "Sampler",
     "Sampling",
     "Span",
@@ -31,4 +33,5 @@ __all__ = [
     "reverse_complement",
     "token_of_base",
     "token_spans",
+    "write_population",
 ]

@@ -8,6 +8,7 @@ Building streams: memory does not grow with the genome. Not here: which windows 
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hexamer.errors import GenomeError, OutputError, SettingsError
 from hexamer.genome import Genome, Interval
 from hexamer.manifest import checksum, describe_file, write_atomically
 from hexamer.tokens.alphabet import Codes, LetterReport
+from hexamer.tokens.population import write_population
 from hexamer.tokens.sources import ALL, GenomeSource, name_sources
 from hexamer.tokens.storage import FILES, SOFT, BaseReader, BaseWriter
 from hexamer.tokens.tokenizer import CLS_ID, Ids, Tokenizer
@@ -80,14 +82,23 @@ def build_corpus(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "corpus.json").unlink(missing_ok=True)
+        # People first: what is wrong with a variant file is told before hours of copying bases.
+        people = [
+            {"population": _write_population(source, Path(relative_to), folder, f"population-{i}")}
+            if source.variant_files
+            else {}
+            for i, source in enumerate(genomes)
+        ]
         with BaseWriter(folder) as out:
             entries = [
-                {"name": name, **_write_genome(source, Path(relative_to), out, advance or (lambda bases: None))}
-                for name, source in zip(names, genomes, strict=True)
+                {"name": name, **_write_genome(source, Path(relative_to), out, advance or (lambda bases: None)), **also}
+                for name, source, also in zip(names, genomes, people, strict=True)
             ]
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    files = {name: checksum(folder / name) for name in FILES}
+    populations = [entry["population"] for entry in entries if "population" in entry]
+    names = [*FILES, *(name for population in populations for name in population["files"])]
+    files = {name: checksum(folder / name) for name in names}
     with write_atomically(folder / "corpus.json") as temporary:
         temporary.write_text(json.dumps({"format": FORMAT, "files": files, "genomes": entries}, indent=1) + "\n")
     return Corpus(folder)
@@ -128,6 +139,16 @@ def _write_genome(
         "contigs": contigs,
         "held_out": held_out,
     }
+
+
+def _write_population(source: GenomeSource, relative_to: Path, folder: Path, name: str) -> dict[str, Any]:
+    """Write the genotypes of a genome's people; what `population` says of them, without each one's name."""
+    with ExitStack() as stack:
+        genomes = [stack.enter_context(Genome(relative_to / file)) for file in source.files]
+        found = write_population([relative_to / file for file in source.variant_files], genomes, folder, name)
+    kept = ("name", "files", "individuals", "variants", "records", "kept", "left_out", "calls")
+    described = [describe_file(relative_to / file) for file in source.variant_files]
+    return {"sources": described, **{key: found[key] for key in kept}}
 
 
 def _write_contig(

@@ -14,7 +14,7 @@ are put in. Not here: what masking does to a window (`masking`).
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from hexamer.manifest import STRICT
 from hexamer.tokens.alphabet import N_CODE, Codes, reverse_complement
 from hexamer.tokens.corpus import Corpus, Span
 from hexamer.tokens.masking import Masking, mask_tokens
+from hexamer.tokens.population import Population
 from hexamer.tokens.storage import SOFT
 from hexamer.tokens.tokenizer import CLS_ID, Ids, Tokenizer
 
@@ -105,10 +106,8 @@ class Sampler:
     ) -> None:
         self.corpus, self.tokenizer, self.tokens, self.rows, self.seed = corpus, tokenizer, tokens, rows, seed
         self.sampling = sampling or Sampling()
-        Population: Any = None
-
         self.populations = {
-            entry["name"]: Population(corpus.folder, entry["population"])
+            entry["name"]: Population(corpus.folder, entry["population"]["name"])
             for entry in corpus.entries
             if entry.get("population")
         }
