@@ -6,7 +6,7 @@ import torch
 
 from hexamer.errors import SequenceError, SettingsError
 from hexamer.model import ModelConfig, NucleotideTransformer
-from hexamer.model.transformer import rotary_turn, rotate
+from hexamer.model.attention import rotary_turn, rotate
 
 ALL = (0, 1, 2, 3)
 MAPS = ((1, 0), (1, 3), (3, 2))

@@ -22,8 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hexamer.errors import SequenceError, SettingsError
-from hexamer.model.attention import attend, attention_weights
+from hexamer.model.attention import Turn, attend, attention_weights, rotary_turn
 from hexamer.model.config import ModelConfig
+from hexamer.model.elementwise import LayerNorm, swiglu
+from hexamer.model.linear import Linear
 from hexamer.tokens.tokenizer import MASK_ID, PAD_ID, Tokenizer
 
 # Share of tokens that read <mask> in published pre-training, 0.15 selected x 0.8 masked: what v1 rescales for.
@@ -49,46 +51,25 @@ class ModelOutput:
     attentions: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
 
-def rotary_turn(tokens: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosine and sine [L, E] of rotary positions (Su et al. 2021), in float32; position 0 is `<cls>`."""
-    exponents = torch.arange(0, head_width, 2, device=device, dtype=torch.float32) / head_width
-    # The originals round 10000^x before they invert it; 10000^-x differs by 1e-7, which grows to 2e-4 in layer 2
-    # (2026-11).
-    frequencies = 1.0 / 10000.0**exponents
-    angles = torch.arange(tokens, device=device, dtype=torch.float32)[:, None] * frequencies
-    angles = torch.cat([angles, angles], dim=-1)
-    return angles.cos(), angles.sin()
-
-
-def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotate channel i against channel i + E/2; `x` is [B, H, L, E]."""
-    cos, sin = turn
-    low, high = x.chunk(2, dim=-1)
-    return (x * cos + torch.cat([-high, low], dim=-1) * sin).to(x.dtype)
-
-
 class SelfAttention(nn.Module):
     """Multi-head attention with biases; rotary when a turn is given."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.query = nn.Linear(config.width, config.width)
-        self.key = nn.Linear(config.width, config.width)
-        self.value = nn.Linear(config.width, config.width)
-        self.out = nn.Linear(config.width, config.width)
+        self.query = Linear(config.width, config.width)
+        self.key = Linear(config.width, config.width)
+        self.value = Linear(config.width, config.width)
+        self.out = Linear(config.width, config.width)
 
     def forward(
-        self, x: Tensor, keep: Tensor | None, turn: tuple[Tensor, Tensor] | None, heads: Sequence[int]
+        self, x: Tensor, keep: Tensor | None, turn: Turn | None, heads: Sequence[int]
     ) -> tuple[Tensor, Tensor | None]:
         """Mixed tokens [B, L, D], and the maps [B, len(heads), L, L] of the heads that were asked for."""
-        query, key, value = (  # [B, H, L, E]
-            part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query, self.key, self.value)
-        )
-        if turn is not None:
-            query, key = rotate(query, turn), rotate(key, turn)
-        maps = attention_weights(query[:, list(heads)], key[:, list(heads)], keep) if heads else None
-        mixed = attend(query, key, value, keep).transpose(1, 2).flatten(-2)
+        query, key, value = (part(x).unflatten(-1, (self.heads, -1)) for part in (self.query, self.key, self.value))
+        chosen = list(heads)
+        maps = attention_weights(query[:, :, chosen], key[:, :, chosen], keep, turn) if heads else None
+        mixed = attend(query, key, value, keep, turn).flatten(-2)
         return self.out(mixed), maps
 
 
@@ -98,15 +79,14 @@ class FeedForward(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.gated = config.layout == "v2"
-        self.up = nn.Linear(config.width, config.ffn * (2 if self.gated else 1), bias=not self.gated)
-        self.down = nn.Linear(config.ffn, config.width, bias=not self.gated)
+        self.up = Linear(config.width, config.ffn * (2 if self.gated else 1), bias=not self.gated)
+        self.down = Linear(config.ffn, config.width, bias=not self.gated)
 
     def forward(self, x: Tensor) -> Tensor:
         """Change each token [B, L, D] by itself."""
         x = self.up(x)
         if self.gated:
-            gate, passed = x.chunk(2, dim=-1)
-            return self.down(F.silu(gate) * passed)
+            return self.down(swiglu(x))
         return self.down(F.gelu(x))
 
 
@@ -115,13 +95,13 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.attention_norm = LayerNorm(config.width, eps=config.norm_eps)
         self.attention = SelfAttention(config)
-        self.ffn_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.ffn_norm = LayerNorm(config.width, eps=config.norm_eps)
         self.ffn = FeedForward(config)
 
     def forward(
-        self, x: Tensor, keep: Tensor | None, turn: tuple[Tensor, Tensor] | None, heads: Sequence[int]
+        self, x: Tensor, keep: Tensor | None, turn: Turn | None, heads: Sequence[int]
     ) -> tuple[Tensor, Tensor | None]:
         """Next hidden state [B, L, D], and the maps of the heads that were asked for."""
         mixed, maps = self.attention(self.attention_norm(x), keep, turn, heads)
@@ -134,9 +114,9 @@ class LanguageModelHead(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.width, config.width)
+        self.dense = Linear(config.width, config.width)
         self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.decoder = nn.Linear(config.width, config.vocabulary_size)
+        self.decoder = Linear(config.width, config.vocabulary_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [..., V] of hidden states [..., D]."""

@@ -1,0 +1,47 @@
+"""What is done to each token by itself, beside the products: LayerNorm and SwiGLU.
+
+On a CPU plain torch needs several passes over memory for each, with copies between formats in bfloat16 training; the
+project's own kernels (`native`) need one. Tests keep both equal.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hexamer.model import native
+
+
+class LayerNorm(nn.LayerNorm):
+    """`torch.nn.LayerNorm` for what only products read: under bfloat16 autocast on a CPU its result is bfloat16."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised rows [..., D] of float [..., D]; sums are float32."""
+        if _autocasts_to_bfloat16(x) and native.runs_on(x, self.weight, self.bias):
+            return native.norm(x, self.weight, self.bias, self.eps)[0]
+        return super().forward(x)
+
+
+def swiglu(x: Tensor) -> Tensor:
+    """Open the second half by the first (Shazeer 2020): second times SiLU of first.
+
+    Parameters
+    ----------
+    x : float tensor [..., 2 F]
+
+    Returns
+    -------
+    float tensor [..., F]
+    """
+    if native.runs_on(x):
+        return native.swiglu(x)
+    gate, passed = x.chunk(2, dim=-1)
+    return F.silu(gate) * passed
+
+
+def _autocasts_to_bfloat16(x: Tensor) -> bool:
+    return (
+        x.dtype == torch.float32
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and not native.why_not(torch.bfloat16)
+    )

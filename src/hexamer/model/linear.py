@@ -1,0 +1,77 @@
+"""Linear layers whose float32 products are fast on AMD processors, too.
+
+torch hands float32 products to MKL, which leaves half of an AMD processor's vector units idle; oneDNN, in the same
+torch, does not, and is as exact: float32 products and sums, never rounded to bfloat16 unless torch was told to.
+Elsewhere, under autocast and for small products torch's own choice stands.
+"""
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hexamer.model.operators import operator
+from hexamer.model.processor import this_processor
+
+SMALLEST = 2**20
+"""Multiplications below which the detour costs more than it gains."""
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` with another kernel: same weights, same names, same result up to rounding."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Linear map of float [..., inputs] to [..., outputs]."""
+        if _onednn_pays(x, self.weight, self.bias):
+            return product(x, self.weight, self.bias)
+        return super().forward(x)
+
+
+def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    x, weight, _ = ctx.saved_tensors
+    rows, by = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
+    return (
+        product(gradient, weight.t(), None) if ctx.needs_input_grad[0] else None,
+        product(by.t(), rows.t(), None) if ctx.needs_input_grad[1] else None,
+        by.sum(0) if ctx.needs_input_grad[2] else None,
+    )
+
+
+@operator(lambda x, weight, bias: x.new_empty((*x.shape[:-1], weight.shape[0])), _gradients)
+def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Linear map in oneDNN.
+
+    Parameters
+    ----------
+    x : float32 tensor [..., inputs]
+    weight : float32 tensor [outputs, inputs]
+    bias : float32 tensor [outputs] or None
+
+    Returns
+    -------
+    float32 tensor [..., outputs]
+    """
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return found
+
+
+def _onednn_pays(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    plain = all(
+        part is None or (type(part) in (Tensor, nn.Parameter) and part.dtype == torch.float32 and part.is_cpu)
+        for part in (x, weight, bias)
+    )
+    large = x.numel() * weight.shape[0] >= SMALLEST
+    return plain and large and not torch.is_autocast_enabled("cpu") and _suits_machine()
+
+
+def _suits_machine() -> bool:
+    return (
+        this_processor().vendor == "AuthenticAMD"
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and os.environ.get("HEXAMER_NATIVE") != "0"
+    )
+
+
+_suits_machine._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as `native.why_not`

@@ -1,0 +1,284 @@
+"""The project's own CPU kernels as torch operators: attention, SwiGLU, and LayerNorm into bfloat16.
+
+They run only where the library could be built (`native_library`) and gave the right numbers on a small example;
+elsewhere `why_not` has the reason, and torch's own operators run. HEXAMER_NATIVE=0 turns them off. Not here: which
+layer takes which kernel (`attention`, `elementwise`).
+
+Letters: N rows of all sequences, H heads, E width of a head, F inner width of the feed-forward network.
+"""
+
+import ctypes
+import os
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hexamer.model.native_library import load_library
+from hexamer.model.operators import operator
+from hexamer.model.processor import this_processor
+
+FORMATS = (torch.float32, torch.bfloat16)
+MOST_CUTS = 4  # as in native_attention.cpp
+NORM_ROWS = 64  # as in native_elementwise.cpp
+
+
+def describe() -> str:
+    """Say in one line which kernels run on this machine's CPU, and why not the project's own.
+
+    Returns
+    -------
+    str
+    """
+    reasons = {str(dtype).removeprefix("torch."): why_not(dtype) for dtype in FORMATS}
+    return ", ".join(f"{name}: {f'torch ({why})' if why else 'native AVX-512'}" for name, why in reasons.items())
+
+
+def why_not(dtype: torch.dtype) -> str:
+    """Say what keeps the kernels from CPU tensors of a type; nothing if they run.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+
+    Returns
+    -------
+    str
+    """
+    if os.environ.get("HEXAMER_NATIVE") == "0":
+        return "HEXAMER_NATIVE=0"
+    if dtype not in FORMATS:
+        return f"no kernel for {dtype}"
+    if dtype == torch.bfloat16 and "avx512_bf16" not in this_processor().flags:
+        return "the processor has no avx512_bf16"
+    return load_library()[1] or _test(dtype)
+
+
+# What torch.compiler.assume_constant_result does, but without its import of the compiler, a second.
+why_not._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def runs_on(*tensors: Tensor) -> bool:
+    """Whether the kernels take such tensors.
+
+    Parameters
+    ----------
+    *tensors : tensors
+        Of one type.
+
+    Returns
+    -------
+    bool
+    """
+    dtype = tensors[0].dtype
+    return all(tensor.device.type == "cpu" and tensor.dtype == dtype for tensor in tensors) and not why_not(dtype)
+
+
+# ---- attention -----------------------------------------------------------------------------------------------------
+
+
+def _attention_gradients(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor | None, ...]:
+    return (*attention_backward(gradient, *ctx.saved_tensors), None, None, None)
+
+
+@operator(
+    lambda query, *_: (_like(query), _like(query, query.shape[1::-1], torch.float32)),
+    _attention_gradients,
+    keep_results=True,
+)
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, cos: Tensor | None, sin: Tensor | None, spans: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Attend within each sequence, after turning queries and keys by their positions.
+
+    Parameters
+    ----------
+    query, key, value : float32 or bfloat16 tensors [N, H, E]
+        E is a multiple of 16. Any strides but the last, which is 1.
+    cos, sin : float32 tensors [L, E], or None
+        As `rotary_turn` gives them; None for no rotary positions.
+    spans : int32 tensor [sequences, 2]
+        First row of each sequence and the row after its last, in ascending order; rows between sequences give 0.
+
+    Returns
+    -------
+    out : tensor [N, H, E]
+    weight : float32 tensor [H, N]
+        Logarithm of each query's sum of exponentials, for the backward pass.
+    """
+    out = torch.empty(query.shape, dtype=query.dtype)
+    weight = torch.empty(query.shape[1], query.shape[0])
+    task = _task(query, key, value, cos, sin, spans, out=out, weight=weight)
+    _library().attention_forward(ctypes.byref(task))
+    return out, weight
+
+
+@operator(lambda _, query, *__: (_like(query), _like(query), _like(query)))
+def attention_backward(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cos: Tensor | None,
+    sin: Tensor | None,
+    spans: Tensor,
+    out: Tensor,
+    weight: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients [N, H, E] of query, key and value, from the gradient of `out`; the rest as `attention`."""
+    gradients = [torch.empty(query.shape, dtype=query.dtype) for _ in range(3)]
+    arrays = dict(zip(("query_gradient", "key_gradient", "value_gradient"), gradients, strict=True))
+    arrays |= {"out": out, "weight": weight, "out_gradient": gradient.contiguous()}
+    arrays["partial"] = torch.empty(MOST_CUTS, *query.shape)
+    task = _task(query, key, value, cos, sin, spans, **arrays)
+    _library().attention_backward(ctypes.byref(task))
+    return gradients[0], gradients[1], gradients[2]
+
+
+class _Task(ctypes.Structure):
+    """`Task` of native_attention.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("query", "key", "value")),
+        *((f"{name}_{axis}", ctypes.c_int64) for name in ("query", "key", "value") for axis in ("row", "head")),
+        *((name, ctypes.c_void_p) for name in ("cos", "sin")),
+        ("turn_row", ctypes.c_int64),
+        ("spans", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("sequences", "rows", "heads", "width")),
+        ("scale", ctypes.c_float),
+        *((name, ctypes.c_int32) for name in ("half", "threads")),
+        *((name, ctypes.c_void_p) for name in ("out", "weight", "out_gradient")),
+        *((name, ctypes.c_void_p) for name in ("query_gradient", "key_gradient", "value_gradient", "partial")),
+    )
+
+
+def _task(query: Tensor, key: Tensor, value: Tensor, cos: Any, sin: Any, spans: Tensor, **arrays: Tensor) -> _Task:
+    """Gather what the kernel reads; the caller keeps the tensors alive."""
+    task = _Task()
+    for name, array in {"query": query, "key": key, "value": value}.items():
+        setattr(task, f"{name}_row", array.stride(0))
+        setattr(task, f"{name}_head", array.stride(1))
+    pointers = {"query": query, "key": key, "value": value, "cos": cos, "sin": sin, "spans": spans, **arrays}
+    for name, tensor in pointers.items():
+        if tensor is not None:
+            setattr(task, name, tensor.data_ptr())
+    task.turn_row = 0 if cos is None else cos.stride(0)
+    task.sequences, (task.rows, task.heads, task.width) = len(spans), query.shape
+    task.scale = query.shape[-1] ** -0.5
+    task.half = query.dtype == torch.bfloat16
+    task.threads = torch.get_num_threads()
+    return task
+
+
+# ---- elementwise ---------------------------------------------------------------------------------------------------
+
+
+def _swiglu_gradient(ctx: Any, gradient: Tensor) -> Tensor:
+    return swiglu_backward(gradient, ctx.saved_tensors[0])
+
+
+@operator(lambda x: _like(x, (*x.shape[:-1], x.shape[-1] // 2)), _swiglu_gradient)
+def swiglu(x: Tensor) -> Tensor:
+    """Second half times SiLU of the first: float32 or bfloat16 [..., 2 F] to [..., F]."""
+    x = x.contiguous()
+    out = torch.empty(*x.shape[:-1], x.shape[-1] // 2, dtype=x.dtype)
+    _call("swiglu_forward", x, out, *_flat(out), x.dtype == torch.bfloat16, torch.get_num_threads())
+    return out
+
+
+@operator(lambda _, x: _like(x))
+def swiglu_backward(gradient: Tensor, x: Tensor) -> Tensor:
+    """Gradient [..., 2 F] of x, from that of `swiglu`'s result."""
+    x, gradient = x.contiguous(), gradient.contiguous()
+    out = torch.empty(x.shape, dtype=x.dtype)
+    _call("swiglu_backward", x, gradient, out, *_flat(gradient), x.dtype == torch.bfloat16, torch.get_num_threads())
+    return out
+
+
+def _norm_gradients(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor | None, ...]:
+    x, weight, _bias, _out, moments = ctx.saved_tensors
+    return (*norm_backward(gradient, x, weight, moments), None)
+
+
+@operator(
+    lambda x, *_: (_like(x, x.shape, torch.bfloat16), _like(x, (*x.shape[:-1], 2))), _norm_gradients, keep_results=True
+)
+def norm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """LayerNorm of float32 rows into bfloat16.
+
+    Parameters
+    ----------
+    x : float32 tensor [..., D]
+    weight, bias : float32 tensors [D]
+    epsilon : float
+
+    Returns
+    -------
+    out : bfloat16 tensor [..., D]
+    moments : float32 tensor [..., 2]
+        Mean and 1 / standard deviation of each row, for the backward pass.
+    """
+    x = x.contiguous()
+    out, moments = torch.empty(x.shape, dtype=torch.bfloat16), torch.empty(*x.shape[:-1], 2)
+    _call("norm_forward", x, weight, bias, out, moments, *_flat(x), epsilon, torch.get_num_threads())
+    return out, moments
+
+
+@operator(lambda _, x, weight, *__: (_like(x), _like(weight), _like(weight)))
+def norm_backward(gradient: Tensor, x: Tensor, weight: Tensor, moments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, weight and bias, float32, from the bfloat16 gradient of `norm`'s result."""
+    x, gradient = x.contiguous(), gradient.contiguous()
+    rows, width = _flat(x)
+    out, of_weight, of_bias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
+    partial = torch.empty(-(-rows // NORM_ROWS), 2, width)
+    arrays = (x, gradient, weight, moments, out, partial, of_weight, of_bias)
+    _call("norm_backward", *arrays, rows, width, torch.get_num_threads())
+    return out, of_weight, of_bias
+
+
+def _like(x: Tensor, shape: Sequence[int] | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    return x.new_empty(x.shape if shape is None else shape, dtype=dtype)
+
+
+def _flat(x: Tensor) -> tuple[int, int]:
+    return x.numel() // max(x.shape[-1], 1), x.shape[-1]
+
+
+def _call(name: str, *arguments: Tensor | int | float) -> None:
+    """Call a kernel whose counts of rows, width and threads are its only integers."""
+    kinds: dict[type, Any] = {float: ctypes.c_float, int: ctypes.c_int64, bool: ctypes.c_int64}
+    given = [ctypes.c_void_p(x.data_ptr()) if isinstance(x, Tensor) else kinds[type(x)](x) for x in arguments]
+    getattr(_library(), name)(*given)
+
+
+def _library() -> ctypes.CDLL:
+    library, reason = load_library()
+    assert library is not None, reason
+    return library
+
+
+# ---- self-test -----------------------------------------------------------------------------------------------------
+
+
+@cache
+def _test(dtype: torch.dtype) -> str:
+    """Compare the kernels with plain formulas in float64 on a small example; empty if they agree."""
+    draw = torch.Generator().manual_seed(0)
+    rows, heads, width = 21, 2, 32
+    query, key, value, gradient = (torch.randn(rows, heads, width, generator=draw).to(dtype) for _ in range(4))
+    spans = torch.tensor([[0, rows]], dtype=torch.int32)
+    out, weight = attention(query, key, value, None, None, spans)
+    found = [out, *attention_backward(gradient, query, key, value, None, None, spans, out, weight)]
+    q, k, v, g = (x.double().transpose(0, 1) for x in (query, key, value, gradient))
+    map_ = (q @ k.mT * width**-0.5).softmax(-1)
+    change = g @ v.mT
+    change = map_ * (change - (map_ * change).sum(-1, keepdim=True)) * width**-0.5
+    wanted = [x.transpose(0, 1) for x in (map_ @ v, change @ k, change.mT @ q, map_.mT @ g)]
+    gates, passed = query.double().chunk(2, dim=-1)
+    found.append(swiglu(query))
+    wanted.append(gates * gates.sigmoid() * passed)
+    allowed = 1e-5 if dtype == torch.float32 else 2e-2
+    wrong = max(float((a.double() - b).abs().max() / b.abs().max()) for a, b in zip(found, wanted, strict=True))
+    return "" if wrong < allowed else f"the self-test failed: off by {wrong:.1e}"
