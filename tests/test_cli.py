@@ -136,6 +136,32 @@ def test_build_corpus_from_fasta_and_from_a_manifest(run, fasta, tmp_path):
     assert said.splitlines()[1].split()[0] == "human"
 
 
+def test_evaluate_lm_writes_tables_and_a_figure(run, fasta, genome, model_folder, tmp_path):
+    import pysam
+
+    build = ("build-corpus", fasta, "--hold-out", "20:1-4,000", "--out", tmp_path / "corpus")
+    assert run(*build)[0] == 0
+    (tmp_path / "a.gtf").write_text('chr20\tx\texon\t1201\t2400\t.\t+\t.\tgene_id "g"; transcript_id "t";\n')
+    rows = []
+    for pos in range(700, 3300, 200):
+        ref = genome.fetch("20", pos - 1, pos)
+        rows.append(f"20\t{pos}\t.\t{ref}\t{'ACGT'['ACGT'.index(ref) - 1]}\t.\t.\t.\tGT\t0|1\n")
+    with pysam.BGZFile(str(tmp_path / "a.vcf.gz"), "wb", None) as file:
+        head = HEADER.replace("\n#", "\n##contig=<ID=20>\n#").replace("INFO\n", "INFO\tFORMAT\tann\n")
+        file.write((head + "".join(rows)).encode())
+    options = ["--annotation", f"small={tmp_path}/a.gtf", "--variants", tmp_path / "a.vcf.gz", "-g", fasta]
+    options += ["--duplicates", "--out", tmp_path / "lm.tsv", "--figure", tmp_path / "lm.svg"]
+    code, out, err = run("evaluate-lm", model_folder, "-c", tmp_path / "corpus", *options)
+    assert code == 0, err
+    assert out.split()[:4] == ["genome", "element", "tokens", "loss"]
+    for name, column in (("lm", "element"), ("lm.snps", "frequency"), ("lm.duplicates", "seen_own")):
+        assert column in (tmp_path / f"{name}.tsv").read_text().splitlines()[0].split("\t")
+    elements = [line.split("\t")[1] for line in (tmp_path / "lm.tsv").read_text().splitlines()[1:]]
+    assert elements == ["all", "exon", "promoter", "intergenic"]
+    assert "<svg" in (tmp_path / "lm.svg").read_text()
+    assert '"masking": "random"' in (tmp_path / "lm.tsv.manifest.json").read_text()
+
+
 MISTAKES = {
     "a file that is not there": ("embed {tmp}/no.fa -o {tmp}/x.h5ad -m {model}", "no.fa"),
     "BED without a genome": ("embed {tmp}/a.bed -o {tmp}/x.h5ad", "--genome FASTA would work"),
@@ -157,6 +183,9 @@ MISTAKES = {
     "a model to go on from that is none": ("pretrain -g {fasta} -o {tmp}/run --from {tmp}/no", "was not found"),
     "no recipe and no genome": ("pretrain", "one TOML recipe, or --genome"),
     "a corpus that is none": ("evaluate-lm {model} --corpus {tmp}", "holds no corpus.json"),
+    "a table of an unknown kind": ("evaluate-lm {model} -c {tmp} -o {tmp}/t.csv", ".parquet or .tsv"),
+    "an annotation of nothing": ("evaluate-lm {model} -c {tmp} --annotation genes.gtf", "NAME=FILE would work"),
+    "variants without a genome": ("evaluate-lm {model} -c {tmp} --variants {tmp}/v.vcf", "--genome FASTA belong"),
     "a device that does not exist": ("doctor --device tpu", "'tpu'"),
 }
 

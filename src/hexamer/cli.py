@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hexamer.errors import REASONS, HexamerError, OutputError, SettingsError
+from hexamer.errors import REASONS, HexamerError, SettingsError
 
 app = typer.Typer(
     name="hexamer",
@@ -314,35 +314,109 @@ def export_checkpoint(
 @app.command(
     epilog=_examples(
         "hexamer evaluate-lm hexamer-tiny --corpus runs/hexamer-tiny/corpus",
-        "hexamer evaluate-lm runs/mine/model --corpus runs/mine/corpus --windows 400 --out table.tsv",
+        "hexamer evaluate-lm runs/mine/model -c runs/mine/corpus --annotation yeast=my.gtf -o lm.tsv --figure lm.png",
     )
 )
 def evaluate_lm(
     model: Annotated[str, typer.Argument(help="hexamer-tiny, a model folder, or a hub id.")],
     corpus: Annotated[Path, typer.Option("--corpus", "-c", help="Corpus folder; its held-out regions are read.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Table to write, .tsv.")] = None,
-    windows: Annotated[int, typer.Option(help="Held-out windows per genome, at most.")] = 100,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Table to write, .parquet or .tsv.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Figure to write, .png or .svg.")] = None,
+    annotation: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="GTF or GFF3 of a genome, for rows by class of element; repeatable."),
+    ] = None,
+    variants: Annotated[
+        Path | None, typer.Option(help="Phased VCF or BCF, for SNP perplexity by frequency; needs --genome.")
+    ] = None,
+    genome: Annotated[Path | None, typer.Option("--genome", "-g", help="Reference FASTA of --variants.")] = None,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Also the share of held-out 60-mers that training has seen.")
+    ] = False,
+    windows: Annotated[int, typer.Option(help="Held-out windows per genome, at most; SNPs per frequency.")] = 100,
     tokens: Annotated[int | None, typer.Option(help="Tokens of a window; by default all that the model reads.")] = None,
+    masking: Annotated[
+        str, typer.Option(help="random, as in training, or central: the middle token alone.")
+    ] = "random",
     seed: Annotated[int, typer.Option(help="Of the masks.")] = 0,
     device: DeviceOption = "auto",
 ) -> None:
     """Restore masked tokens of held-out sequence, beside token frequencies and Markov chains (nats per token)."""
-    from hexamer.manifest import write_atomically, write_manifest
+    from typing import cast
+
+    from hexamer.manifest import describe_file, write_manifest
     from hexamer.model import describe_model, load_model
+    from hexamer.report import check_figure_path, check_table_path, draw_evaluation, show_evaluation, write_table
     from hexamer.tokens import Corpus
     from hexamer.training import evaluate_lm as evaluate
+    from hexamer.training import measure_overlap
+    from hexamer.training.reconstruction import MaskingKind
 
-    if out is not None and out.suffix != ".tsv":
-        raise OutputError(f"{out}: the table is written as .tsv")
-    encoder = load_model(model, device=device)
-    length = encoder.config.max_tokens if tokens is None else tokens
-    table = evaluate(encoder, Corpus(corpus), windows=windows, tokens=length, seed=seed)
-    typer.echo(table.T.to_string(header=False, float_format="{:.4f}".format))
+    files = _named_files(annotation or [])
     if out is not None:
-        with write_atomically(out) as temporary:
-            table.to_csv(temporary, sep="\t", index=False)
-        facts = {"model": describe_model(encoder), "corpus": str(corpus), "windows": windows, "tokens": length}
-        write_manifest(out.with_name(out.name + ".manifest.json"), **facts, seed=seed)
+        check_table_path(out)
+    if figure is not None:
+        check_figure_path(figure)
+    if (variants is None) != (genome is None):
+        raise SettingsError("--variants FILE and --genome FASTA belong together: the genome that they were called on")
+    encoder, read = load_model(model, device=device), Corpus(corpus)
+    length = encoder.config.max_tokens if tokens is None else tokens
+    options: dict[str, Any] = {"windows": windows, "tokens": length, "seed": seed}
+    with _counter("windows") as advance:
+        kind = cast(MaskingKind, masking)
+        tables = {"": evaluate(encoder, read, **options, masking=kind, annotations=files, advance=advance)}
+    typer.echo(show_evaluation(tables[""]))
+    if variants is not None and genome is not None:
+        tables["snps"] = _snp_table(encoder, read, variants, genome, options)
+    if duplicates:
+        with _counter("bases") as advance:
+            tables["duplicates"] = measure_overlap(read, advance=advance)
+    for name, table in tables.items():
+        if name:
+            typer.echo("\n" + table.to_string(index=False, float_format="{:.4f}".format))
+        if out is not None:
+            path = out.with_name(f"{out.stem}.{name}{out.suffix}") if name else out
+            write_table(table, path)
+            _say(f"wrote {path}")
+    if figure is not None:
+        draw_evaluation(tables[""], figure, title=model)
+        _say(f"wrote {figure}")
+    if first := out or figure:
+        inputs = {name: [describe_file(path) for path in paths] for name, paths in files.items()}
+        facts = {"model": describe_model(encoder), "corpus": describe_file(corpus / "corpus.json"), **options}
+        facts |= {"masking": masking, "annotations": inputs}
+        facts |= {"variants": describe_file(variants), "genome": describe_file(genome)} if variants and genome else {}
+        write_manifest(first.with_name(first.name + ".manifest.json"), **facts)
+
+
+def _named_files(given: list[str]) -> dict[str, list[str]]:
+    """Files by name, of NAME=FILE options; a name may come several times."""
+    found: dict[str, list[str]] = {}
+    for text in given:
+        name, _, path = text.partition("=")
+        if not (name.strip() and path):
+            raise SettingsError(f"--annotation {text}: NAME=FILE would work, where NAME is a genome of the corpus")
+        found.setdefault(name.strip(), []).append(path)
+    return found
+
+
+def _snp_table(encoder: Any, corpus: Any, variants: Path, genome: Path, options: dict[str, Any]) -> Any:
+    """SNP perplexity in the held-out regions of the corpus that lie on a genome."""
+    from hexamer.genome import Genome
+    from hexamer.training import fit_baselines, held_out_regions, snp_perplexity
+
+    with Genome(genome) as reference:
+        name, regions = held_out_regions(corpus, reference)
+        return snp_perplexity(
+            encoder,
+            reference,
+            variants,
+            regions,
+            tokens=options["tokens"],
+            snps=options["windows"],
+            seed=options["seed"],
+            baselines=fit_baselines(encoder.tokenizer, corpus)[name],
+        )
 
 
 @app.command(epilog=_examples("hexamer doctor", "hexamer doctor --model my-model/"))

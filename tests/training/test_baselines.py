@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexamer.tokens import Tokenizer, bases_to_codes
-from hexamer.training.baselines import MarkovModel, count_kmers, kmer_values, token_log_frequencies
+from hexamer.training.baselines import Baselines, MarkovModel, count_kmers, kmer_values, token_log_frequencies
 
 COMPLEMENT = str.maketrans("ATCG", "TAGC")
 
@@ -84,3 +84,15 @@ def test_two_sided_scores_of_words_shorter_than_the_context():
 
 def test_n_is_no_kmer():
     assert kmer_values(bases_to_codes("AANTT"), 2).tolist() == [0, -1, -1, 5]
+
+
+def test_losses_of_a_window_are_nan_where_a_chain_lacks_neighbours():
+    tokenizer = Tokenizer()
+    codes = np.random.default_rng(5).integers(0, 4, 120).astype(np.uint8)
+    counts = count_kmers([codes], 6)
+    ids = np.concatenate([[3], tokenizer.encode_codes(codes)])
+    scores = Baselines(tokenizer, counts, counts).score(codes, ids, ids > 3, "species")
+    assert set(scores) == {"token_frequency_species", "markov_species", "markov_species_two_sided"}
+    assert np.isfinite(scores["token_frequency_species"]).all()
+    for name in ("markov_species", "markov_species_two_sided"):
+        assert np.flatnonzero(np.isnan(scores[name])).tolist() == [0, 19]

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from hexamer.errors import SettingsError
+from hexamer.errors import AnnotationError, SettingsError
 from hexamer.tokens import GenomeSource, build_corpus, mask_tokens
 from hexamer.training import evaluate_lm
+from hexamer.training.evaluate import bootstrap_mean
 from hexamer.training.objective import masked_loss
 
 
@@ -28,9 +29,85 @@ def test_baselines_know_the_pattern(model, species, tmp_path):
     assert row["markov_pooled"] == pytest.approx(row["markov_species"]), "one species is the pool"
 
 
+@pytest.fixture
+def corpus(species, tmp_path):
+    return build_corpus([GenomeSource(fasta=str(species), hold_out=("held",))], tmp_path / "corpus")
+
+
+@pytest.fixture
+def annotation(tmp_path):
+    """Bases 90 to 300 of the held-out contig are an exon, whose last 33 are coding: bases 267 to 300."""
+    path = tmp_path / "genes.gtf"
+    rows = [("exon", 91, 300), ("CDS", 268, 300)]
+    ids = 'gene_id "g"; transcript_id "t";'
+    path.write_text("".join(f"held\tx\t{kind}\t{a}\t{b}\t.\t-\t.\t{ids}\n" for kind, a, b in rows))
+    return path
+
+
+def test_elements_share_the_tokens_out(model, corpus, annotation):
+    table = evaluate_lm(model, corpus, windows=50, tokens=40, annotations={"pattern": annotation})
+    whole, parts = table.iloc[0], table.iloc[1:]
+    assert whole["element"] == "all"
+    assert parts["element"].tolist() == ["cds", "three_prime_utr", "promoter", "intergenic"]
+    assert parts["tokens"].sum() == whole["tokens"]
+    for column in ("loss", "accuracy", "base_accuracy", "base_loss", "token_frequency"):
+        assert (parts[column] * parts["tokens"]).sum() / whole["tokens"] == pytest.approx(whole[column])
+    alone = evaluate_lm(model, corpus, windows=50, tokens=40)
+    assert alone.iloc[0].to_dict() == whole.to_dict(), "an annotation changes nothing else"
+
+
+def test_a_token_belongs_to_the_class_of_most_of_its_bases(model, corpus, annotation):
+    """The middle token of 91 covers bases 264 to 270, half UTR and half CDS: a tie, and CDS wins."""
+    for tokens, element in ((91, "cds"), (89, "three_prime_utr")):  # bases 264-270 and 258-264 of the first window
+        row = evaluate_lm(
+            model, corpus, windows=1, tokens=tokens, masking="central", annotations={"pattern": annotation}
+        )
+        assert row["element"].tolist() == ["all", element]
+        assert row["tokens"].tolist() == [1, 1]
+
+
+def test_central_masking_asks_for_one_token_a_window(model, corpus):
+    row = evaluate_lm(model, corpus, windows=7, tokens=40, masking="central").iloc[0]
+    assert (row["windows"], row["tokens"]) == (7, 7)
+    assert row["window_perplexity"] != row["perplexity"]
+    with pytest.raises(SettingsError, match="masking 'whole': random or central would work"):
+        evaluate_lm(model, corpus, tokens=40, masking="whole")  # type: ignore[arg-type]
+
+
+def test_counts_are_kept_beside_the_corpus_while_it_is_the_same(model, corpus, species, tmp_path):
+    kept = corpus.folder / "counts-6.npz"
+    first = evaluate_lm(model, corpus, windows=2, tokens=40)
+    content = kept.read_bytes()
+    evaluate_lm(model, corpus, windows=2, tokens=40)
+    assert kept.read_bytes() == content
+    kept.write_bytes(content[: len(content) // 2])  # a damaged one is made again
+    assert evaluate_lm(model, corpus, windows=2, tokens=40).equals(first)
+    assert kept.read_bytes() == content
+    other = build_corpus([GenomeSource(fasta=str(species), hold_out=("train",))], corpus.folder)
+    evaluate_lm(model, other, windows=2, tokens=40)
+    assert kept.read_bytes() != content
+
+
+def test_bootstrap_interval():
+    rng = np.random.default_rng(0)
+    values = rng.normal(5, 2, (400, 10))
+    low, high = bootstrap_mean(values.sum(axis=1), np.full(400, 10), seed=0)
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * 2 / np.sqrt(4000), rel=0.2)
+    assert np.isnan(bootstrap_mean(np.array([3.0]), np.array([1]), seed=0)).all()
+
+
 def test_mistakes(model, species, tmp_path):
     corpus = build_corpus([GenomeSource(fasta=str(species))], tmp_path)
     with pytest.raises(SettingsError, match="no genome has a held-out region"):
         evaluate_lm(model, corpus, tokens=40)
     with pytest.raises(SettingsError, match="tokens = 500; 4 to 100"):
         evaluate_lm(model, corpus, tokens=500)
+
+
+def test_annotations_of_another_genome(model, corpus, annotation):
+    with pytest.raises(SettingsError, match=r"annotation of 'yeast', which is no genome of .*; pattern would work"):
+        evaluate_lm(model, corpus, tokens=40, annotations={"yeast": annotation})
+    annotation.write_text(annotation.read_text().replace("held", "chr9"))
+    with pytest.raises(AnnotationError, match="contigs chr9 are none of the genome's, train, held"):
+        evaluate_lm(model, corpus, tokens=40, annotations={"pattern": annotation})

@@ -1,11 +1,13 @@
 """Changing weights: the objective, the optimiser, the loop, and pre-training with its baselines."""
 
-from hexamer.training.baselines import MarkovModel, token_log_frequencies
+from hexamer.training.baselines import MarkovModel, fit_baselines, token_log_frequencies
 from hexamer.training.checkpoints import export_checkpoint
 from hexamer.training.evaluate import evaluate_lm
 from hexamer.training.optimizer import Schedule
+from hexamer.training.overlap import measure_overlap
 from hexamer.training.pretrain import pretrain
 from hexamer.training.recipe import PretrainConfig
+from hexamer.training.snps import held_out_regions, snp_perplexity
 
 __all__ = [
     "MarkovModel",
@@ -13,6 +15,10 @@ __all__ = [
     "Schedule",
     "evaluate_lm",
     "export_checkpoint",
+    "fit_baselines",
+    "held_out_regions",
+    "measure_overlap",
     "pretrain",
+    "snp_perplexity",
     "token_log_frequencies",
 ]

@@ -266,7 +266,7 @@ def _count_corpus(corpus: Corpus, k: int) -> dict[str, Counts]:
     content = hashlib.sha256(json.dumps([corpus.record["files"], facts]).encode()).hexdigest()
     path = corpus.folder / f"counts-{k}.npz"
     try:
-        with np.load(path) as kept:
+        with path.open("rb") as file, np.load(file) as kept:
             if str(kept["content"]) == content:
                 return {name: kept["counts"][i] for i, name in enumerate(["", *corpus.genomes])}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):

@@ -19,11 +19,22 @@ from hexamer.errors import SettingsError
 from hexamer.genome import Annotation
 from hexamer.model import NucleotideTransformer
 from hexamer.tokens import Corpus, Span
+from hexamer.tokens.alphabet import Codes
+from hexamer.tokens.tokenizer import Ids
 from hexamer.training.baselines import Baselines, fit_baselines
-from hexamer.training.reconstruction import MaskingKind, Restored, mask_windows, restore_tokens
+from hexamer.training.reconstruction import MaskingKind, mask_windows, restore_tokens
 
 ALL = "all"
 """Element of the rows that hold every token of a genome."""
+BASELINES = (
+    "token_frequency",
+    "token_frequency_species",
+    "markov_pooled",
+    "markov_species",
+    "markov_pooled_two_sided",
+    "markov_species_two_sided",
+)
+"""Columns of the baselines."""
 _RESAMPLES = 1000
 
 Files = str | Path | Sequence[str | Path]
@@ -95,17 +106,12 @@ def evaluate_lm(
         if not tiles:  # too short, or N everywhere: the row says so
             rows.append({"genome": genome, "element": ALL, "windows": 0, "tokens": 0, "loss": float("nan")})
             continue
-        ids = np.stack([row for _, row in tiles])
-        corrupted, selected = mask_windows(model.tokenizer, ids, masking, seed)
-        found = restore_tokens(model, ids, corrupted, selected)
-        table = pd.DataFrame(found._asdict())
-        for suffix, own in {"pooled": fitted.get(""), "species": fitted.get(genome)}.items():
-            if own is not None:
-                table = table.assign(**_score_windows(own, corpus, tiles, selected, suffix))
+        opponents = {"pooled": fitted[""], "species": fitted[genome]} if fitted else {}
+        table = _restore_windows(model, [(corpus.read(span), ids) for span, ids in tiles], opponents, masking, seed)
         groups = {ALL: table}
         if genome in known:
-            table["element"] = _elements(known[genome], [span for span, _ in tiles], found, model.tokenizer.k)
-            groups |= {name: table[table["element"] == name] for name in known[genome].classes}
+            element = _elements(known[genome], [span for span, _ in tiles], table, model.tokenizer.k)
+            groups |= {name: table[element == name] for name in known[genome].classes}
         rows += [
             {"genome": genome, "element": name, **_summarise(group, seed)}
             for name, group in groups.items()
@@ -127,25 +133,30 @@ def _open_annotations(corpus: Corpus, files: Mapping[str, Files], held_out: Sequ
     return {name: Annotation(paths, contigs[name]) for name, paths in files.items()}
 
 
-def _score_windows(
-    baselines: Baselines,
-    corpus: Corpus,
-    tiles: Sequence[tuple[Span, npt.NDArray[np.int32]]],
-    selected: npt.NDArray[np.bool_],
-    suffix: str,
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Losses of baselines at the selected tokens of all windows, by name, each [M]."""
-    scores = [
-        baselines.score(corpus.read(span), ids, chosen, suffix)
-        for (span, ids), chosen in zip(tiles, selected, strict=True)
-    ]
-    return {name: np.concatenate([score[name] for score in scores]) for name in scores[0]}
+def _restore_windows(
+    model: NucleotideTransformer,
+    windows: Sequence[tuple[Codes, Ids]],
+    opponents: Mapping[str, Baselines],
+    masking: MaskingKind,
+    seed: int,
+) -> pd.DataFrame:
+    """One row per masked token: what the encoder made of it, and what the baselines did."""
+    ids = np.stack([row for _, row in windows])
+    corrupted, selected = mask_windows(model.tokenizer, ids, masking, seed)
+    table = pd.DataFrame(restore_tokens(model, ids, corrupted, selected)._asdict())
+    for suffix, opponent in opponents.items():
+        scores = [
+            opponent.score(codes, row, chosen, suffix) for (codes, row), chosen in zip(windows, selected, strict=True)
+        ]
+        table = table.assign(**{name: np.concatenate([score[name] for score in scores]) for name in scores[0]})
+    return table
 
 
-def _elements(annotation: Annotation, spans: Sequence[Span], found: Restored, k: int) -> npt.NDArray[np.str_]:
+def _elements(annotation: Annotation, spans: Sequence[Span], table: pd.DataFrame, k: int) -> npt.NDArray[np.str_]:
     """Class of each restored token, that of most of its bases, [M]."""
     labels = np.stack([annotation.label(span.chrom, span.start, span.end) for span in spans])
-    own = labels.reshape(len(spans), -1, k)[found.window, found.place - 1]  # token i covers bases 6(i - 1) to 6i
+    # Windows hold no N: token i covers bases 6(i - 1) to 6i.
+    own = labels.reshape(len(spans), -1, k)[table["window"].to_numpy(), table["place"].to_numpy() - 1]
     counts = (own[:, :, None] == np.arange(len(annotation.classes))).sum(axis=1)
     return np.array(annotation.classes)[counts.argmax(axis=1)]  # argmax takes the first of equals
 
@@ -153,7 +164,7 @@ def _elements(annotation: Annotation, spans: Sequence[Span], found: Restored, k:
 def _summarise(table: pd.DataFrame, seed: int) -> dict[str, float | int]:
     """One row of means over tokens, and of medians over windows."""
     by_window = table.groupby("window")
-    low, high = bootstrap_mean(by_window["loss"].sum().to_numpy(), by_window.size().to_numpy(), seed)
+    low, high = bootstrap_mean(by_window["loss"].sum().to_numpy(), np.asarray(by_window.size(), dtype=np.int64), seed)
     loss = float(table["loss"].mean())
     summary: dict[str, float | int] = {
         "windows": by_window.ngroups,
@@ -168,9 +179,7 @@ def _summarise(table: pd.DataFrame, seed: int) -> dict[str, float | int]:
         "base_accuracy": float(table["base_accuracy"].mean()),
         "base_loss": float(table["base_loss"].mean()),
     }
-    kinds = ("token_frequency", "token_frequency_species", "markov_pooled", "markov_species")
-    kinds += ("markov_pooled_two_sided", "markov_species_two_sided")
-    return summary | {name: float(table[name].mean()) for name in kinds if name in table}
+    return summary | {name: float(table[name].mean()) for name in BASELINES if name in table}
 
 
 def bootstrap_mean(

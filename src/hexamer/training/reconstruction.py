@@ -22,6 +22,8 @@ MaskingKind = Literal["random", "central"]
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
 
+_WINDOWS = 4  # that go through the encoder at a time
+
 
 class Restored(NamedTuple):
     """What became of M masked tokens, in row-major order of the windows."""
@@ -37,7 +39,7 @@ class Restored(NamedTuple):
     base_accuracy: Numbers
     """Share of the token's bases that are right in the most probable k-mer, float64 [M]."""
     base_loss: Numbers
-    """-log p(true base), k-mers summed over their other bases, mean over the token's bases, nats per base, float64 [M]."""
+    """-log p(true base), k-mers summed over their other bases; mean over the token's bases, nats, float64 [M]."""
 
 
 def mask_windows(tokenizer: Tokenizer, ids: Ids, kind: MaskingKind, seed: int) -> tuple[Ids, Flags]:
@@ -114,9 +116,6 @@ def restore_tokens(model: NucleotideTransformer, ids: Ids, corrupted: Ids, selec
         model.train(training)
     loss, correct, base_accuracy, base_loss = (torch.cat(column).numpy() for column in zip(*columns, strict=True))
     return Restored(window, place, loss, correct, base_accuracy, base_loss)
-
-
-_WINDOWS = 4  # windows that go through the encoder at a time
 
 
 def _judge(tokenizer: Tokenizer, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
