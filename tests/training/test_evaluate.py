@@ -111,3 +111,20 @@ def test_annotations_of_another_genome(model, corpus, annotation):
     annotation.write_text(annotation.read_text().replace("held", "chr9"))
     with pytest.raises(AnnotationError, match="contigs chr9 are none of the genome's, train, held"):
         evaluate_lm(model, corpus, tokens=40, annotations={"pattern": annotation})
+
+
+def test_regions_share_the_tokens_of_a_genome_out_and_genomes_those_of_all(model, species, tmp_path):
+    regions = ("held:1-1,200", "held:5,001-9,000", "train:1-600")
+    sources = [
+        GenomeSource(fasta=str(species), name="one", hold_out=regions),
+        GenomeSource(fasta=str(species), name="two", hold_out=("held",)),
+    ]
+    table = evaluate_lm(model, build_corpus(sources, tmp_path / "corpus"), windows=50, tokens=40, baselines=False)
+    assert table["genome"].tolist() == ["one"] * 4 + ["two", "all"]
+    assert table["region"].tolist() == ["all", "train:1-600", "held:1-1200", "held:5001-9000", "all", "all"]
+    parts, whole = table.iloc[1:4], table.iloc[0]
+    assert (parts["windows"].sum(), parts["tokens"].sum()) == (whole["windows"], whole["tokens"])
+    assert (parts["loss"] * parts["tokens"]).sum() / whole["tokens"] == pytest.approx(whole["loss"])
+    both, together = table.iloc[[0, 4]], table.iloc[5]
+    assert together["windows"] == both["windows"].sum()
+    assert (both["loss"] * both["tokens"]).sum() / together["tokens"] == pytest.approx(together["loss"])

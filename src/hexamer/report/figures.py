@@ -67,7 +67,12 @@ def draw_evaluation(table: pd.DataFrame, path: str | Path, *, title: str = "") -
 
     check_figure_path(path)
     table = table[table["loss"].notna()]
-    panels = [("held-out sequence", table[table["element"] == "all"].assign(name=lambda rows: rows["genome"]))]
+    whole = table[table["element"] == "all"]
+    names = [
+        genome if region == "all" else f"    {region.split(':')[0]}"
+        for genome, region in zip(whole["genome"], whole.get("region", whole["element"]), strict=True)
+    ]
+    panels = [("held-out sequence", whole.assign(name=names))]
     for genome, rows in table[table["element"] != "all"].groupby("genome", sort=False):
         panels.append((str(genome), rows.assign(name=rows["element"].replace(_NAMES).str.replace("_", " "))))
     with rc_context(_STYLE):

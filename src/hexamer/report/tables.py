@@ -14,6 +14,7 @@ TABLES = (".parquet", ".tsv")
 
 _SHOWN = {  # columns of an evaluation on the screen, and their headings
     "genome": "genome",
+    "region": "region",
     "element": "element",
     "tokens": "tokens",
     "loss": "loss",
@@ -99,6 +100,8 @@ def show_evaluation(table: pd.DataFrame) -> str:
      yeast     all  1,500 8.000 7.90-8.10
     """
     shown = pd.DataFrame(index=table.index)
+    if "region" in table and (table["region"] == "all").all():
+        table = table.drop(columns="region")
     if "loss_low" in table:
         spans = zip(table["loss_low"], table["loss_high"], strict=True)
         table = table.assign(interval=[f"{low:.2f}-{high:.2f}" if high >= low else "" for low, high in spans])

@@ -25,7 +25,7 @@ from hexamer.training.baselines import Baselines, fit_baselines
 from hexamer.training.reconstruction import MaskingKind, mask_windows, restore_tokens
 
 ALL = "all"
-"""Element of the rows that hold every token of a genome."""
+"""Genome, region or element of the rows that hold all of them."""
 BASELINES = (
     "token_frequency",
     "token_frequency_species",
@@ -77,8 +77,10 @@ def evaluate_lm(
     Returns
     -------
     DataFrame
-        One row per genome that has held-out regions (NaN where they hold no window), followed by those of its classes:
-        `genome`, `element` ("all" or a class), `windows`, `tokens` (masked ones), `loss` (nats per token) with its 95 %
+        One row per genome that has held-out regions (NaN where they hold no window), followed by those of its regions,
+        where it has several, and of its classes; last, one row for all genomes together, where there are several:
+        `genome`, `region` ("all" or as `chr20:1-600`), `element` ("all" or a class), `windows`, `tokens` (masked
+        ones), `loss` (nats per token) with its 95 %
         interval `loss_low`, `loss_high` (bootstrap over windows), `perplexity`, `accuracy`, the medians over windows
         `window_accuracy` and `window_perplexity`, `base_accuracy` and `base_loss` (nats per base), and with baselines
         `token_frequency`, `token_frequency_species`, `markov_pooled`, `markov_species` (given the five bases before),
@@ -101,25 +103,42 @@ def evaluate_lm(
     known = _open_annotations(corpus, annotations or {}, held_out)
     fitted = fit_baselines(model.tokenizer, corpus) if baselines else {}
     rows: list[dict[str, float | int | str]] = []
+    tables: list[pd.DataFrame] = []
     for genome in held_out:
         tiles = list(corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens))
         if not tiles:  # too short, or N everywhere: the row says so
-            rows.append({"genome": genome, "element": ALL, "windows": 0, "tokens": 0, "loss": float("nan")})
+            nothing = {"windows": 0, "tokens": 0, "loss": float("nan")}
+            rows.append({"genome": genome, "region": ALL, "element": ALL, **nothing})
             continue
         opponents = {"pooled": fitted[""], "species": fitted[genome]} if fitted else {}
         table = _restore_windows(model, [(corpus.read(span), ids) for span, ids in tiles], opponents, masking, seed)
-        groups = {ALL: table}
+        spans = [span for span, _ in tiles]
+        groups = {(ALL, ALL): table}
+        region = _regions(corpus, genome, spans)[table["window"].to_numpy()]
+        if len(names := list(dict.fromkeys(region.tolist()))) > 1:
+            groups |= {(name, ALL): table[region == name] for name in names}
         if genome in known:
-            element = _elements(known[genome], [span for span, _ in tiles], table, model.tokenizer.k)
-            groups |= {name: table[element == name] for name in known[genome].classes}
+            element = _elements(known[genome], spans, table, model.tokenizer.k)
+            groups |= {(ALL, name): table[element == name] for name in known[genome].classes}
         rows += [
-            {"genome": genome, "element": name, **_summarise(group, seed)}
-            for name, group in groups.items()
+            {"genome": genome, "region": region, "element": element, **_summarise(group, seed)}
+            for (region, element), group in groups.items()
             if len(group)
         ]
+        tables.append(table.assign(window=table["window"] + sum(t["window"].nunique() for t in tables)))
         if advance:
             advance(len(tiles))
+    if len(tables) > 1:
+        rows.append({"genome": ALL, "region": ALL, "element": ALL, **_summarise(pd.concat(tables), seed)})
     return pd.DataFrame(rows)
+
+
+def _regions(corpus: Corpus, genome: str, spans: Sequence[Span]) -> npt.NDArray[np.str_]:
+    """Held-out region of each window, as a region string that counts from 1, [W]."""
+    regions = corpus.spans(genome, held_out=True)
+    first = np.searchsorted([region.offset for region in regions], [span.offset for span in spans], side="right") - 1
+    names = np.array([f"{region.chrom}:{region.start + 1}-{region.end}" for region in regions])
+    return names[first]
 
 
 def _open_annotations(corpus: Corpus, files: Mapping[str, Files], held_out: Sequence[str]) -> dict[str, Annotation]:
