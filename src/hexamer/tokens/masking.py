@@ -80,14 +80,15 @@ def mask_tokens(
             chosen.append(places[picks] + row * ids.shape[1])
     places = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
 
-    selected = np.zeros(ids.shape, dtype=bool)
-    selected.flat[places] = True
-    corrupted = ids.copy()
+    # Flat views of new arrays: indexing `.flat` would be several times slower.
+    corrupted, selected = ids.ravel().copy(), np.zeros(ids.size, dtype=bool)
+    selected[places] = True
     fate = rng.random(places.size)
-    corrupted.flat[places[fate < masking.mask]] = MASK_ID
-    swapped = places[(fate >= masking.mask) & (fate < masking.mask + masking.random)]
+    originals = corrupted[places]
+    corrupted[places[fate < masking.mask]] = MASK_ID
+    is_swapped = (fate >= masking.mask) & (fate < masking.mask + masking.random)
     # Draw from one token fewer and step over the original: uniform over all the others.
     choices = tokenizer.n_id - tokenizer.first_kmer
-    drawn = rng.integers(choices - 1, size=swapped.size) + tokenizer.first_kmer
-    corrupted.flat[swapped] = drawn + (drawn >= ids.flat[swapped])
-    return corrupted, selected
+    drawn = rng.integers(choices - 1, size=np.count_nonzero(is_swapped)) + tokenizer.first_kmer
+    corrupted[places[is_swapped]] = drawn + (drawn >= originals[is_swapped])
+    return corrupted.reshape(ids.shape), selected.reshape(ids.shape)
