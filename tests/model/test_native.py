@@ -128,6 +128,34 @@ def test_one_buffer_for_all_three(dtype: torch.dtype):
     assert all(map(torch.equal, [out, *gradients], case.native()))
 
 
+@needs(FLOAT)
+def test_other_strides_and_defaults_of_torch(monkeypatch: pytest.MonkeyPatch):
+    case = draw((30, 9), FLOAT)
+    wanted = case.native()
+    case.query = case.query.transpose(0, 2).contiguous().transpose(0, 2)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"), torch.autocast("cpu", HALF):
+            assert native._why_wrong.__wrapped__(FLOAT) == ""
+            found = case.native()
+    finally:
+        torch.set_default_dtype(FLOAT)
+    assert all(map(torch.equal, found, wanted))
+
+
+@needs(FLOAT)
+def test_the_kernel_does_not_read_beyond_its_arrays():
+    case = draw((5,), FLOAT)
+    rows = (case.query, case.key, case.value)
+    for spans in (case.spans + 3, case.spans.long()):
+        with pytest.raises(ValueError, match="do not fit the kernel"):
+            native.attention(*rows, *case.turn, spans)
+    with pytest.raises(ValueError, match="do not fit the kernel"):
+        native.attention(*(x[..., :8] for x in rows), None, None, case.spans)
+    with pytest.raises(ValueError, match="sequences of 5 tokens"):
+        native.attention(*rows, *(x[:4] for x in case.turn), case.spans)
+
+
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_threads_and_neighbours_change_no_bit(dtype: torch.dtype):
     case = draw((1500, 130, 700), dtype, heads=3)
@@ -254,6 +282,8 @@ def test_the_reasons_are_told(monkeypatch: pytest.MonkeyPatch):
 @needs(FLOAT)
 def test_a_kernel_that_is_wrong_does_not_run(monkeypatch: pytest.MonkeyPatch):
     assert native.describe().startswith("float32: native AVX-512")
+    monkeypatch.setattr(native, "_why_wrong", native._why_wrong.__wrapped__)
     monkeypatch.setattr(native, "swiglu", lambda x: x.chunk(2, dim=-1)[0])
-    monkeypatch.setattr(native, "_test", native._test.__wrapped__)
-    assert "self-test failed" in native.why_not(FLOAT)
+    assert "self-test failed: off by" in native.why_not(FLOAT)
+    monkeypatch.setattr(native, "swiglu", lambda x: x.view(3))
+    assert "self-test failed: shape" in native.why_not(FLOAT)

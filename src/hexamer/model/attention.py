@@ -87,10 +87,10 @@ def attention_weights(query: Tensor, key: Tensor, keep: Tensor | None, turn: Tur
 def _spans(query: Tensor, keep: Tensor | None) -> Tensor | None:
     """First row and end of each sequence in the flattened batch [B, 2]; None if pads lie elsewhere than at ends."""
     batch, tokens = query.shape[:2]
-    starts = torch.arange(0, batch * tokens, tokens, dtype=torch.int32)
+    starts = torch.arange(0, batch * tokens, tokens, dtype=torch.int32, device=query.device)
     if keep is None:
         return torch.stack([starts, starts + tokens], dim=1)
     lengths = keep.sum(1, dtype=torch.int32)
-    if bool((keep != (torch.arange(tokens) < lengths[:, None])).any()):
+    if bool((keep != (torch.arange(tokens, device=query.device) < lengths[:, None])).any()):
         return None
     return torch.stack([starts, starts + lengths], dim=1)

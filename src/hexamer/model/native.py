@@ -53,7 +53,7 @@ def why_not(dtype: torch.dtype) -> str:
         return f"no kernel for {dtype}"
     if dtype == torch.bfloat16 and "avx512_bf16" not in this_processor().flags:
         return "the processor has no avx512_bf16"
-    return load_library()[1] or _test(dtype)
+    return load_library()[1] or _why_wrong(dtype)
 
 
 # What torch.compiler.assume_constant_result does, but without its import of the compiler, a second.
@@ -96,7 +96,7 @@ def attention(
     Parameters
     ----------
     query, key, value : float32 or bfloat16 tensors [N, H, E]
-        E is a multiple of 16. Any strides but the last, which is 1.
+        E is a multiple of 16. Three parts of one array will do.
     cos, sin : float32 tensors [L, E], or None
         As `rotary_turn` gives them; None for no rotary positions.
     spans : int32 tensor [sequences, 2]
@@ -108,10 +108,9 @@ def attention(
     weight : float32 tensor [H, N]
         Logarithm of each query's sum of exponentials, for the backward pass.
     """
-    out = torch.empty(query.shape, dtype=query.dtype)
-    weight = torch.empty(query.shape[1], query.shape[0])
-    task = _task(query, key, value, cos, sin, spans, out=out, weight=weight)
-    _library().attention_forward(ctypes.byref(task))
+    out, weight = _like(query), _like(query, query.shape[1::-1], torch.float32)
+    arrays = _readable(query, key, value, cos, sin, spans) | {"out": out, "weight": weight}
+    _library().attention_forward(ctypes.byref(_task(arrays)))
     return out, weight
 
 
@@ -128,12 +127,12 @@ def attention_backward(
     weight: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients [N, H, E] of query, key and value, from the gradient of `out`; the rest as `attention`."""
-    gradients = [torch.empty(query.shape, dtype=query.dtype) for _ in range(3)]
-    arrays = dict(zip(("query_gradient", "key_gradient", "value_gradient"), gradients, strict=True))
+    gradients = [_like(query) for _ in range(3)]
+    arrays = _readable(query, key, value, cos, sin, spans)
+    arrays |= dict(zip(("query_gradient", "key_gradient", "value_gradient"), gradients, strict=True))
     arrays |= {"out": out, "weight": weight, "out_gradient": gradient.contiguous()}
-    arrays["partial"] = torch.empty(MOST_CUTS, *query.shape)
-    task = _task(query, key, value, cos, sin, spans, **arrays)
-    _library().attention_backward(ctypes.byref(task))
+    arrays["partial"] = _like(query, (MOST_CUTS, *query.shape), torch.float32)
+    _library().attention_backward(ctypes.byref(_task(arrays)))
     return gradients[0], gradients[1], gradients[2]
 
 
@@ -154,20 +153,31 @@ class _Task(ctypes.Structure):
     )
 
 
-def _task(query: Tensor, key: Tensor, value: Tensor, cos: Any, sin: Any, spans: Tensor, **arrays: Tensor) -> _Task:
-    """Gather what the kernel reads; the caller keeps the tensors alive."""
-    task = _Task()
-    for name, array in {"query": query, "key": key, "value": value}.items():
-        setattr(task, f"{name}_row", array.stride(0))
-        setattr(task, f"{name}_head", array.stride(1))
-    pointers = {"query": query, "key": key, "value": value, "cos": cos, "sin": sin, "spans": spans, **arrays}
-    for name, tensor in pointers.items():
-        if tensor is not None:
-            setattr(task, name, tensor.data_ptr())
-    task.turn_row = 0 if cos is None else cos.stride(0)
-    task.sequences, (task.rows, task.heads, task.width) = len(spans), query.shape
-    task.scale = query.shape[-1] ** -0.5
-    task.half = query.dtype == torch.bfloat16
+def _readable(
+    query: Tensor, key: Tensor, value: Tensor, cos: Tensor | None, sin: Tensor | None, spans: Tensor
+) -> dict[str, Tensor]:
+    """Name the kernel's inputs, after a check that it will not read beyond them."""
+    longest, last = (int((spans[:, 1] - spans[:, 0]).max()), int(spans.max())) if len(spans) else (0, 0)
+    turns = [part for part in (cos, sin) if part is not None]
+    if query.shape[-1] % 16 or spans.dtype != torch.int32 or not spans.is_contiguous() or last > len(query):
+        raise ValueError(f"rows {tuple(query.shape)} and spans {spans.dtype} up to {last} do not fit the kernel")
+    if any(part.dtype != torch.float32 or len(part) < longest or part.stride(-1) != 1 for part in turns):
+        raise ValueError(f"rotary positions do not fit sequences of {longest} tokens")
+    rows = {"query": query, "key": key, "value": value}
+    named = {name: part if part.stride(-1) == 1 else part.contiguous() for name, part in rows.items()}
+    return named | {"spans": spans} | dict(zip(("cos", "sin"), turns, strict=False))
+
+
+def _task(arrays: dict[str, Tensor]) -> _Task:
+    """Describe the work; the caller keeps the arrays alive."""
+    task = _Task(**{name: array.data_ptr() for name, array in arrays.items()})
+    for name in ("query", "key", "value"):
+        setattr(task, f"{name}_row", arrays[name].stride(0))
+        setattr(task, f"{name}_head", arrays[name].stride(1))
+    task.turn_row = arrays["cos"].stride(0) if "cos" in arrays else 0
+    task.sequences, (task.rows, task.heads, task.width) = len(arrays["spans"]), arrays["query"].shape
+    task.scale = task.width**-0.5
+    task.half = arrays["query"].dtype == torch.bfloat16
     task.threads = torch.get_num_threads()
     return task
 
@@ -183,7 +193,7 @@ def _swiglu_gradient(ctx: Any, gradient: Tensor) -> Tensor:
 def swiglu(x: Tensor) -> Tensor:
     """Second half times SiLU of the first: float32 or bfloat16 [..., 2 F] to [..., F]."""
     x = x.contiguous()
-    out = torch.empty(*x.shape[:-1], x.shape[-1] // 2, dtype=x.dtype)
+    out = _like(x, (*x.shape[:-1], x.shape[-1] // 2))
     _call("swiglu_forward", x, out, *_flat(out), x.dtype == torch.bfloat16, torch.get_num_threads())
     return out
 
@@ -192,7 +202,7 @@ def swiglu(x: Tensor) -> Tensor:
 def swiglu_backward(gradient: Tensor, x: Tensor) -> Tensor:
     """Gradient [..., 2 F] of x, from that of `swiglu`'s result."""
     x, gradient = x.contiguous(), gradient.contiguous()
-    out = torch.empty(x.shape, dtype=x.dtype)
+    out = _like(x)
     _call("swiglu_backward", x, gradient, out, *_flat(gradient), x.dtype == torch.bfloat16, torch.get_num_threads())
     return out
 
@@ -221,8 +231,18 @@ def norm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> tuple[Tenso
         Mean and 1 / standard deviation of each row, for the backward pass.
     """
     x = x.contiguous()
-    out, moments = torch.empty(x.shape, dtype=torch.bfloat16), torch.empty(*x.shape[:-1], 2)
-    _call("norm_forward", x, weight, bias, out, moments, *_flat(x), epsilon, torch.get_num_threads())
+    out, moments = _like(x, x.shape, torch.bfloat16), _like(x, (*x.shape[:-1], 2))
+    _call(
+        "norm_forward",
+        x,
+        weight.contiguous(),
+        bias.contiguous(),
+        out,
+        moments,
+        *_flat(x),
+        epsilon,
+        torch.get_num_threads(),
+    )
     return out, moments
 
 
@@ -231,9 +251,13 @@ def norm_backward(gradient: Tensor, x: Tensor, weight: Tensor, moments: Tensor) 
     """Gradients of x, weight and bias, float32, from the bfloat16 gradient of `norm`'s result."""
     x, gradient = x.contiguous(), gradient.contiguous()
     rows, width = _flat(x)
-    out, of_weight, of_bias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
-    partial = torch.empty(-(-rows // NORM_ROWS), 2, width)
-    arrays = (x, gradient, weight, moments, out, partial, of_weight, of_bias)
+    out, of_weight, of_bias, partial = (
+        _like(x),
+        _like(weight),
+        _like(weight),
+        _like(x, (-(-rows // NORM_ROWS), 2, width)),
+    )
+    arrays = (x, gradient, weight.contiguous(), moments, out, partial, of_weight, of_bias)
     _call("norm_backward", *arrays, rows, width, torch.get_num_threads())
     return out, of_weight, of_bias
 
@@ -263,12 +287,20 @@ def _library() -> ctypes.CDLL:
 
 
 @cache
-def _test(dtype: torch.dtype) -> str:
-    """Compare the kernels with plain formulas in float64 on a small example; empty if they agree."""
-    draw = torch.Generator().manual_seed(0)
+def _why_wrong(dtype: torch.dtype) -> str:
+    try:
+        wrong = _largest_difference(dtype)
+    except RuntimeError as problem:
+        return f"the self-test failed: {problem}"
+    return "" if wrong < (1e-5 if dtype == torch.float32 else 2e-2) else f"the self-test failed: off by {wrong:.1e}"
+
+
+def _largest_difference(dtype: torch.dtype) -> float:
+    """Compare the kernels with plain formulas in float64 on a small example."""
+    draw, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
     rows, heads, width = 21, 2, 32
-    query, key, value, gradient = (torch.randn(rows, heads, width, generator=draw).to(dtype) for _ in range(4))
-    spans = torch.tensor([[0, rows]], dtype=torch.int32)
+    query, key, value, gradient = torch.randn(4, rows, heads, width, generator=draw, device=cpu).to(dtype).unbind(0)
+    spans = torch.tensor([[0, rows]], dtype=torch.int32, device=cpu)
     out, weight = attention(query, key, value, None, None, spans)
     found = [out, *attention_backward(gradient, query, key, value, None, None, spans, out, weight)]
     q, k, v, g = (x.double().transpose(0, 1) for x in (query, key, value, gradient))
@@ -279,6 +311,4 @@ def _test(dtype: torch.dtype) -> str:
     gates, passed = query.double().chunk(2, dim=-1)
     found.append(swiglu(query))
     wanted.append(gates * gates.sigmoid() * passed)
-    allowed = 1e-5 if dtype == torch.float32 else 2e-2
-    wrong = max(float((a.double() - b).abs().max() / b.abs().max()) for a, b in zip(found, wanted, strict=True))
-    return "" if wrong < allowed else f"the self-test failed: off by {wrong:.1e}"
+    return max(float((a.double() - b).abs().max() / b.abs().max()) for a, b in zip(found, wanted, strict=True))
