@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -156,7 +157,7 @@ def test_evaluate_lm_writes_tables_and_a_figure(run, fasta, genome, model_folder
     assert out.split()[:4] == ["genome", "element", "tokens", "loss"]
     for name, column in (("lm", "element"), ("lm.snps", "frequency"), ("lm.duplicates", "seen_own")):
         assert column in (tmp_path / f"{name}.tsv").read_text().splitlines()[0].split("\t")
-    elements = [line.split("\t")[1] for line in (tmp_path / "lm.tsv").read_text().splitlines()[1:]]
+    elements = pd.read_csv(tmp_path / "lm.tsv", sep="\t")["element"].tolist()
     assert elements == ["all", "exon", "promoter", "intergenic"]
     assert "<svg" in (tmp_path / "lm.svg").read_text()
     assert '"masking": "random"' in (tmp_path / "lm.tsv.manifest.json").read_text()
