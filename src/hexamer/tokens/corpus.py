@@ -118,6 +118,11 @@ def _write_genome(
             held_out += [_region_of(region, genome) for region in own]
             missing -= set(own)
             for chrom, length in genome.contigs.items():
+                if chrom in {contig["chrom"] for contig in contigs}:
+                    raise GenomeError(
+                        f"{relative_to / file}: contig {chrom!r} is in another file of this genome too; "
+                        "two genomes, or other names, would work"
+                    )
                 if ALL in source.hold_out:
                     held_out.append((chrom, 0, length))
                 offset, found = _write_contig(genome, chrom, out, advance)
@@ -260,8 +265,9 @@ class Corpus:
     def verify(self) -> None:
         """Compare every file with its SHA-256; SettingsError if one has changed."""
         for name, expected in self.record["files"].items():
-            if checksum(self.folder / name) != expected:
-                raise SettingsError(f"{self.folder / name}: has changed since the corpus was built; build again")
+            path = self.folder / name
+            if not path.is_file() or checksum(path) != expected:
+                raise SettingsError(f"{path}: is gone, or has changed since the corpus was built; build again")
 
     def spans(self, genome: str, *, held_out: bool) -> list[Span]:
         """Stretches of one genome that are held out, or those that are not.

@@ -119,6 +119,7 @@ class Sampler:
         weights = np.array([corpus.genomes[name] for name in self.names])
         self.shares = weights / weights.sum()
         self._edges = np.cumsum(self.shares)
+        self._edges[-1] = 1.0  # whatever rounding says
         self._spans = [self._long_spans(name) for name in self.names]
         # Free windows: place p of a genome lies in the span where the running number of starts exceeds p.
         self._starts = [np.cumsum([len(span) - self.length + 1 for span in spans]) for spans in self._spans]
@@ -168,8 +169,9 @@ class Sampler:
         rows = list(rows)
         ids = np.full((len(rows), self.tokens), CLS_ID, dtype=np.int32)
         corrupted, weights = ids.copy(), np.zeros(ids.shape, dtype=np.float32)
+        key = np.array([self.seed, step], dtype=np.uint64)
         for i, row in enumerate(rows):
-            rng = np.random.Generator(np.random.Philox(key=[self.seed, step], counter=[0, 0, 0, row]))
+            rng = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, row]))
             codes = self._draw_chunk(rng, step, row) if self._chunks else self._draw_free(rng)
             plain = codes & np.uint8(SOFT - 1)
             if turned := self.sampling.both_strands and rng.random() < 0.5:

@@ -105,7 +105,7 @@ def read_sources(path: str | Path) -> tuple[GenomeSource, ...]:
     lines = [(i, line) for i, line in lines if not line.startswith("#")]
     if not lines:
         raise SettingsError(f"{path}: no header; a first line of {', '.join(_COLUMNS)}, tab-separated, would work")
-    rows = csv.DictReader((line for _, line in lines), delimiter="\t")
+    rows = csv.DictReader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
     columns = [name.strip() for name in rows.fieldnames or []]
     rows.fieldnames = columns
     if unknown := [name for name in columns if name not in _COLUMNS]:
@@ -145,7 +145,7 @@ def _source_of(row: dict[str, str], where: str, folder: Path) -> GenomeSource:
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from None
     for file in (*source.files, *source.variant_files):
-        if not Path(file).exists():
+        if not Path(file).is_file():
             raise SettingsError(f"{where}: there is no file {file}")
     return source
 

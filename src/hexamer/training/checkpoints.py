@@ -60,7 +60,8 @@ def save_checkpoint(run: Run, folder: Path, *, keep: int, held_out: float | None
     if run.processes.first:
         state = {"step": run.step, "tokens": run.tokens, "best": run.best, "held_out": held_out}
         (building / "state.json").write_text(json.dumps(state) + "\n")
-        shutil.rmtree(final, ignore_errors=True)
+        if final.exists():
+            final.rename(folder / f".old-{final.name}")
         building.rename(final)
         _prune(folder, keep)
     run.processes.wait()
@@ -115,7 +116,7 @@ def load_checkpoint(run: Run, folder: Path) -> None:
             run.optimizer.state[parameter]["step"].fill_(run.step)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(
-            f"{folder}: optimiser or step cannot be read ({error}); an older checkpoint would work"
+            f"{folder}: optimiser or step cannot be read ({error}); remove it to go on from the one before"
         ) from error
 
 
@@ -158,7 +159,7 @@ def _prune(folder: Path, keep: int) -> None:
         link.replace(folder / "best")
     for old in complete[:-keep]:
         if old != best:
-            shutil.rmtree(old)
+            old.rename(folder / f".{old.name}")  # a kill must not leave half a checkpoint under its name
     for unfinished in folder.glob(".*step-*"):
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -210,8 +211,15 @@ def _save_shards(run: Run, building: Path) -> None:
 
 def _load_shards(targets: dict[str, Tensor], folder: Path, *, alone: bool) -> None:
     import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "torch.distributed is disabled")  # which is what `alone` says
-        dcp.load(targets, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=alone)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled")  # which is what `alone` says
+            dcp.load(targets, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=alone)
+    except (CheckpointException, OSError, ValueError, RuntimeError, KeyError) as error:  # the first is no Exception
+        reason = str(error).strip().splitlines()[-1][:200]
+        raise CheckpointError(
+            f"{folder}: cannot be read ({reason}); remove this checkpoint to go on from the one before"
+        ) from None

@@ -95,6 +95,8 @@ class PretrainConfig:
         for name in ("seed", "clip", "weight_decay", "evaluate_every"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} = {getattr(self, name)}; 0 or more would work")
+        if self.seed >= 2**63:
+            raise SettingsError(f"seed = {self.seed}; less than 2**63 would work")
         if self.step_tokens < self.tokens:
             raise SettingsError(f"step_tokens = {self.step_tokens}; at least the {self.tokens} of a window would work")
 
