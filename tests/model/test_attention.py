@@ -64,6 +64,24 @@ def test_our_kernel_is_taken_where_pads_are_at_the_end(monkeypatch: pytest.Monke
     assert not calls
 
 
+STRIDES = {
+    "heads before tokens": lambda x: x.transpose(1, 2).contiguous().transpose(1, 2),
+    "components apart": lambda x: torch.stack([x, -x], dim=-1)[..., 0],
+    "components first": lambda x: x.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0),
+    "one row for all": lambda x: x[:1, :1].expand_as(x),
+}
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("layout", STRIDES)
+def test_any_strides_will_do(layout: str):
+    query, key, value, hidden = draw(9, "right")
+    turn = rotary_turn(9, 16, query.device)
+    for given in ((STRIDES[layout](query), key, value), (query, STRIDES[layout](key), STRIDES[layout](value))):
+        wanted = attend(*(x.contiguous() for x in given), hidden, turn)
+        torch.testing.assert_close(attend(*given, hidden, turn)[hidden], wanted[hidden], atol=1e-6, rtol=1e-6)
+
+
 def test_the_formula_by_hand():
     query = torch.tensor([[[[1.0, 2.0]], [[0.0, 0.0]], [[1.0, -1.0]]]])
     key = torch.tensor([[[[0.5, 1.0]], [[2.0, -1.0]], [[9.0, 9.0]]]])

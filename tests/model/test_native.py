@@ -152,8 +152,13 @@ def test_the_kernel_does_not_read_beyond_its_arrays():
             native.attention(*rows, *case.turn, spans)
     with pytest.raises(ValueError, match="do not fit the kernel"):
         native.attention(*(x[..., :8] for x in rows), None, None, case.spans)
-    with pytest.raises(ValueError, match="sequences of 5 tokens"):
-        native.attention(*rows, *(x[:4] for x in case.turn), case.spans)
+    for key, value in ((case.key[:-1], case.value), (case.key, case.value[:, :1]), (case.key.bfloat16(), case.value)):
+        with pytest.raises(ValueError, match="do not fit the kernel"):
+            native.attention(case.query, key, value, *case.turn, case.spans)
+    cos, sin = case.turn
+    for turn in ((cos[:4], sin[:4]), (cos[:, :16], sin[:, :16]), (cos, sin.t().contiguous().t()), (cos, None)):
+        with pytest.raises(ValueError, match="sequences of 5 tokens"):
+            native.attention(*rows, *turn, case.spans)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
@@ -273,17 +278,41 @@ def test_the_reasons_are_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(native, "load_library", lambda: (None, "no C++ compiler"))
     assert "no C++ compiler" in native.why_not(FLOAT)
     assert native.why_not(torch.float64) == "no kernel for torch.float64"
-    assert "float32: torch (no C++ compiler), bfloat16: torch (" in native.describe()
     assert not native.runs_on(torch.ones(3))
     monkeypatch.setenv("HEXAMER_NATIVE", "0")
-    assert native.describe() == "float32: torch (HEXAMER_NATIVE=0), bfloat16: torch (HEXAMER_NATIVE=0)"
+    assert native.why_not(FLOAT) == native.why_not(HALF) == "HEXAMER_NATIVE=0"
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_the_self_test_asks_every_kernel(dtype: torch.dtype):
+    errors = native.measure_errors(dtype)
+    assert list(errors) == ["attention", "SwiGLU", *(["LayerNorm"] if dtype == HALF else [])]
+    assert all(0 < error < native.MOST_OFF[dtype] for error in errors.values())
+
+
+WRONG = {
+    "attention": lambda real, *given: [2 * x for x in real(*given)],
+    "attention_backward": lambda real, *given: real(*given)[::-1],
+    "swiglu": lambda real, x: x.chunk(2, dim=-1)[0],
+    "swiglu_backward": lambda real, *given: -real(*given),
+    "norm": lambda real, *given: (1.1 * real(*given)[0], real(*given)[1]),
+    "norm_backward": lambda real, *given: (real(*given)[0], *real(*given)[:0:-1]),
+}
+
+
+@needs(HALF)
+@pytest.mark.parametrize("kernel", WRONG)
+def test_a_kernel_that_is_wrong_does_not_run(monkeypatch: pytest.MonkeyPatch, kernel: str):
+    dtype = HALF if kernel.startswith("norm") else FLOAT
+    assert native.why_not(dtype) == ""
+    real = getattr(native, kernel)
+    monkeypatch.setattr(native, "_why_wrong", native._why_wrong.__wrapped__)
+    monkeypatch.setattr(native, kernel, lambda *given: WRONG[kernel](real, *given))
+    assert "self-test failed: off by" in native.why_not(dtype)
 
 
 @needs(FLOAT)
-def test_a_kernel_that_is_wrong_does_not_run(monkeypatch: pytest.MonkeyPatch):
-    assert native.describe().startswith("float32: native AVX-512")
+def test_a_kernel_that_breaks_down_does_not_run(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(native, "_why_wrong", native._why_wrong.__wrapped__)
-    monkeypatch.setattr(native, "swiglu", lambda x: x.chunk(2, dim=-1)[0])
-    assert "self-test failed: off by" in native.why_not(FLOAT)
     monkeypatch.setattr(native, "swiglu", lambda x: x.view(3))
     assert "self-test failed: shape" in native.why_not(FLOAT)

@@ -1,5 +1,6 @@
 """The encoder and its weights: sizes, the transformer itself, and the hub's folder layout in and out."""
 
+from hexamer.model.backends import describe_backends, list_backends
 from hexamer.model.checkpoint import describe_model, load_model, read_config, save_model
 from hexamer.model.config import SIZES, ModelConfig, named_size
 from hexamer.model.transformer import ModelOutput, NucleotideTransformer
@@ -9,7 +10,9 @@ __all__ = [
     "ModelConfig",
     "ModelOutput",
     "NucleotideTransformer",
+    "describe_backends",
     "describe_model",
+    "list_backends",
     "load_model",
     "named_size",
     "read_config",

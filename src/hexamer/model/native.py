@@ -2,7 +2,7 @@
 
 They run only where the library could be built (`native_library`) and gave the right numbers on a small example;
 elsewhere `why_not` has the reason, and torch's own operators run. HEXAMER_NATIVE=0 turns them off. Not here: which
-layer takes which kernel (`attention`, `elementwise`).
+layer takes which kernel (`attention`, `elementwise`), and the table of all of them (`backends`).
 
 Letters: N rows of all sequences, H heads, E width of a head, F inner width of the feed-forward network.
 """
@@ -23,17 +23,6 @@ from hexamer.model.processor import this_processor
 FORMATS = (torch.float32, torch.bfloat16)
 MOST_CUTS = 4  # as in native_attention.cpp
 NORM_ROWS = 64  # as in native_elementwise.cpp
-
-
-def describe() -> str:
-    """Say in one line which kernels run on this machine's CPU, and why not the project's own.
-
-    Returns
-    -------
-    str
-    """
-    reasons = {str(dtype).removeprefix("torch."): why_not(dtype) for dtype in FORMATS}
-    return ", ".join(f"{name}: {f'torch ({why})' if why else 'native AVX-512'}" for name, why in reasons.items())
 
 
 def why_not(dtype: torch.dtype) -> str:
@@ -159,11 +148,20 @@ def _readable(
     """Name the kernel's inputs, after a check that it will not read beyond them."""
     longest, last = (int((spans[:, 1] - spans[:, 0]).max()), int(spans.max())) if len(spans) else (0, 0)
     turns = [part for part in (cos, sin) if part is not None]
-    if query.shape[-1] % 16 or spans.dtype != torch.int32 or not spans.is_contiguous() or last > len(query):
-        raise ValueError(f"rows {tuple(query.shape)} and spans {spans.dtype} up to {last} do not fit the kernel")
-    if any(part.dtype != torch.float32 or len(part) < longest or part.stride(-1) != 1 for part in turns):
-        raise ValueError(f"rotary positions do not fit sequences of {longest} tokens")
     rows = {"query": query, "key": key, "value": value}
+    alike = all(part.shape == query.shape and part.dtype == query.dtype for part in rows.values())
+    inside = spans.dtype == torch.int32 and spans.is_contiguous() and last <= len(query)
+    if not (alike and inside) or query.shape[-1] % 16:
+        raise ValueError(f"rows {tuple(query.shape)} and spans {spans.dtype} up to {last} do not fit the kernel")
+    fits = all(
+        part.dtype == torch.float32
+        and len(part) >= longest
+        and part.shape[1:] == query.shape[2:]
+        and part.stride() == (turns[0].stride(0), 1)
+        for part in turns
+    )
+    if not fits or len(turns) == 1:
+        raise ValueError(f"rotary positions do not fit sequences of {longest} tokens")
     named = {name: part if part.stride(-1) == 1 else part.contiguous() for name, part in rows.items()}
     return named | {"spans": spans} | dict(zip(("cos", "sin"), turns, strict=False))
 
@@ -285,30 +283,81 @@ def _library() -> ctypes.CDLL:
 
 # ---- self-test -----------------------------------------------------------------------------------------------------
 
+MOST_OFF = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
+"""What the self-test allows, of the largest number."""
+
+
+def measure_errors(dtype: torch.dtype) -> dict[str, float]:
+    """Compare the kernels, forwards and backwards, with plain formulas in float64 on a small example.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        One of `FORMATS`, on a machine that has the library.
+
+    Returns
+    -------
+    dict of str to float
+        Largest difference, as a share of the largest number, of "attention", "SwiGLU" and (bfloat16 only) "LayerNorm".
+    """
+    draw, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
+    drawn = torch.randn(4, 21, 2, 32, generator=draw, device=cpu).to(dtype).unbind(0)
+    pairs = {"attention": _check_attention(*drawn), "SwiGLU": _check_swiglu(drawn[0], drawn[1][..., :16])}
+    if dtype == torch.bfloat16:
+        pairs["LayerNorm"] = _check_norm(drawn[0].float(), drawn[1].flatten(0, 1)[0].float(), drawn[2])
+    return {
+        kernel: max(float((found.double() - wanted).abs().max() / wanted.abs().max()) for found, wanted in checked)
+        for kernel, checked in pairs.items()
+    }
+
 
 @cache
 def _why_wrong(dtype: torch.dtype) -> str:
     try:
-        wrong = _largest_difference(dtype)
+        wrong = max(measure_errors(dtype).values())
     except RuntimeError as problem:
         return f"the self-test failed: {problem}"
-    return "" if wrong < (1e-5 if dtype == torch.float32 else 2e-2) else f"the self-test failed: off by {wrong:.1e}"
+    return "" if wrong < MOST_OFF[dtype] else f"the self-test failed: off by {wrong:.1e}"
 
 
-def _largest_difference(dtype: torch.dtype) -> float:
-    """Compare the kernels with plain formulas in float64 on a small example."""
-    draw, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
-    rows, heads, width = 21, 2, 32
-    query, key, value, gradient = torch.randn(4, rows, heads, width, generator=draw, device=cpu).to(dtype).unbind(0)
-    spans = torch.tensor([[0, rows]], dtype=torch.int32, device=cpu)
-    out, weight = attention(query, key, value, None, None, spans)
-    found = [out, *attention_backward(gradient, query, key, value, None, None, spans, out, weight)]
+Pairs = list[tuple[Tensor, Tensor]]
+"""What a kernel gave, and what the formula gives in float64."""
+
+
+def _check_attention(query: Tensor, key: Tensor, value: Tensor, gradient: Tensor) -> Pairs:
+    rows, _, width = query.shape
+    angles = torch.arange(rows * width // 2, device=query.device, dtype=torch.float32).view(rows, -1).repeat(1, 2)
+    cos, sin, spans = angles.cos(), angles.sin(), torch.tensor([[0, rows]], dtype=torch.int32, device=query.device)
+    out, weight = attention(query, key, value, cos, sin, spans)
+    found = (out, *attention_backward(gradient, query, key, value, cos, sin, spans, out, weight))
+
+    def turn(x: Tensor, by: Tensor) -> Tensor:
+        low, high = x.chunk(2, dim=-1)
+        return x * cos + torch.cat([-high, low], dim=-1) * by
+
     q, k, v, g = (x.double().transpose(0, 1) for x in (query, key, value, gradient))
+    q, k = turn(q, sin), turn(k, sin)
     map_ = (q @ k.mT * width**-0.5).softmax(-1)
     change = g @ v.mT
     change = map_ * (change - (map_ * change).sum(-1, keepdim=True)) * width**-0.5
-    wanted = [x.transpose(0, 1) for x in (map_ @ v, change @ k, change.mT @ q, map_.mT @ g)]
-    gates, passed = query.double().chunk(2, dim=-1)
-    found.append(swiglu(query))
-    wanted.append(gates * gates.sigmoid() * passed)
-    return max(float((a.double() - b).abs().max() / b.abs().max()) for a, b in zip(found, wanted, strict=True))
+    wanted = (map_ @ v, turn(change @ k, -sin), turn(change.mT @ q, -sin), map_.mT @ g)
+    return list(zip(found, (x.transpose(0, 1) for x in wanted), strict=True))
+
+
+def _check_swiglu(x: Tensor, gradient: Tensor) -> Pairs:
+    (gate, passed), g = x.double().chunk(2, dim=-1), gradient.double()
+    is_open = gate.sigmoid()
+    of_gate = g * passed * is_open * (1 + gate * (1 - is_open))
+    wanted = torch.cat([of_gate, g * gate * is_open], dim=-1)
+    return [(swiglu(x), gate * is_open * passed), (swiglu_backward(gradient, x), wanted)]
+
+
+def _check_norm(x: Tensor, weight: Tensor, gradient: Tensor) -> Pairs:
+    out, moments = norm(x, weight, weight, 1e-5)
+    found = (out, *norm_backward(gradient, x, weight, moments))
+    rows, w, g = x.double(), weight.double(), gradient.double()
+    spread = (rows.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    normal = (rows - rows.mean(-1, keepdim=True)) / spread
+    change = g * w - (g * w).mean(-1, keepdim=True) - normal * (g * w * normal).mean(-1, keepdim=True)
+    wanted = (normal * w + w, change / spread, (g * normal).sum((0, 1)), g.sum((0, 1)))
+    return list(zip(found, wanted, strict=True))
