@@ -3,23 +3,28 @@
     python scripts/exon_table_to_gtf.py GRCh37_exons_chr20_chr22_chrX.csv.gz Ensembl75_GRCh37_genes.tsv.gz human.gtf.gz
 
 The table is MMSplice's: one row per exon of each transcript, counted from 1, both ends included, and widened at every
-splice site by the bases of the overhang columns, left and right on the forward strand. Taken off, 98 % of the introns
-on chromosome 20 begin with GT and 99.9 % end with AG. It has no coding sequence, so the GTF has exon rows only: exons
-are `exon`, never `cds` or UTR. The gene table adds biotypes, by gene identifier without version.
+splice site by the bases of the overhang columns, left and right on the forward strand. Taken off, 98.3 % of the
+transcripts' 23,913 introns on chromosome 20 begin with GT and 99.3 % end with AG; left on, fewer than 10 %. It has no
+coding sequence, so the GTF has exon rows only: exons are `exon`, never `cds` or UTR. The gene table adds biotypes, by
+gene identifier without version.
 """
 
 import csv
 import gzip
 import sys
-from pathlib import Path
+
+from hexamer.manifest import write_atomically
 
 
 def main(exons: str, genes: str, out: str) -> None:
     """Write one exon row for each row of the table."""
     with gzip.open(genes, "rt") as file:
         biotypes = {row["gene_id"]: row["gene_biotype"] for row in csv.DictReader(file, delimiter="\t")}
-    target = gzip.open(out, "wt") if out.endswith(".gz") else Path(out).open("w")  # noqa: SIM115
-    with gzip.open(exons, "rt") as file, target:
+    with (
+        gzip.open(exons, "rt") as file,
+        write_atomically(out) as temporary,
+        gzip.open(temporary, "wt") if out.endswith(".gz") else temporary.open("w") as target,
+    ):
         for row in csv.DictReader(file):
             start = int(row["Start"]) + int(row["left_overhang"])
             end = int(row["End"]) - int(row["right_overhang"])

@@ -1,13 +1,45 @@
 """A small genome with a pattern, and a small encoder of random weights, for the floors above the model."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
+import pysam
 import pytest
 import torch
 
 from hexamer.genome import Genome
 from hexamer.model import ModelConfig, NucleotideTransformer
+
+VCF_HEADER = (
+    "##fileformat=VCFv4.2\n##contig=<ID=20>\n##contig=<ID=21>\n"
+    '##INFO=<ID=END,Number=1,Type=Integer,Description="e">\n##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
+)
+
+
+def write_vcf(path: Path, records: Sequence[str], samples: Sequence[str] = ()) -> Path:
+    """Write lines without line ends as VCF, compressed with bgzip if the name says so; gives the path back."""
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
+    columns += ["FORMAT", *samples] if samples else []
+    text = VCF_HEADER + "\t".join(columns) + "\n" + "".join(record + "\n" for record in records)
+    if path.suffix == ".gz":
+        with pysam.BGZFile(str(path), "wb", None) as file:
+            file.write(text.encode())
+    else:
+        path.write_text(text)
+    return path
+
+
+REFERENCE = "ACGTACGTACGTACGTACGT"
+PEOPLE = ("ann", "bob", "cat")
+
+
+def write_people(
+    folder: Path, records: Sequence[str], samples: Sequence[str] = PEOPLE, reference: str = REFERENCE
+) -> tuple[Path, Genome]:
+    """Write `x.vcf.gz` and the genome that it was called on, `x.fa`: chr20 and chr21, both the same."""
+    (folder / "x.fa").write_text(f">chr20\n{reference}\n>chr21\n{reference}\n")
+    return write_vcf(folder / "x.vcf.gz", records, samples), Genome(folder / "x.fa")
 
 
 @pytest.fixture(scope="session")

@@ -144,6 +144,6 @@ def test_alleles_without_an_edit(spelling: str, reason: str):
 
 def test_a_wrong_ref_is_told_in_one_line():
     record = Record(0, "", "20", 8, ".", "Ar", ("C",))
-    check_ref(record, "AN", "x.vcf.gz", "x.fa")
+    check_ref(record, "AN", file="x.vcf.gz", genome="x.fa")
     with pytest.raises(VariantError, match=r"x.vcf.gz: record 20:8 has REF 'Ar', but x.fa has 'AT' there; give"):
-        check_ref(record, "AT", "x.vcf.gz", "x.fa")
+        check_ref(record, "AT", file="x.vcf.gz", genome="x.fa")

@@ -7,15 +7,11 @@ import pysam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import write_vcf
 
 from hexamer.errors import VariantError
 from hexamer.genome.genotypes import ABSENT, MISSING, GenotypeFile, _read_calls, _read_panel, find_samples, read_alleles
 
-HEADER = (
-    "##fileformat=VCFv4.2\n##contig=<ID=20>\n##contig=<ID=21>\n"
-    '##INFO=<ID=END,Number=1,Type=Integer,Description="e">\n##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
-    "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t"
-)
 RECORDS = [
     "20\t5\t.\tACG\tA\t.\t.\t.\tGT\t0|1\t1|0",
     "20\t7\trs\tG\tC,T\t.\t.\t.\tGT\t0|2\t.|.",
@@ -23,10 +19,8 @@ RECORDS = [
 ]
 
 
-def write(path: Path, records: list[str] = RECORDS, samples: str = "ann\tbob", kind: str = "vcf") -> Path:
-    text = HEADER + samples + "\n" + "".join(record + "\n" for record in records)
-    with pysam.BGZFile(str(path), "wb", None) as out:
-        out.write(text.encode())
+def write(path: Path, records: list[str] = RECORDS, samples: tuple[str, ...] = ("ann", "bob"), kind="vcf") -> Path:
+    write_vcf(path, records, samples)
     if kind == "bcf":
         with pysam.VariantFile(str(path)) as source:
             binary = path.with_suffix(".bcf")
@@ -62,7 +56,7 @@ CALLS = st.lists(
 @given(calls=CALLS)
 def test_calls_are_read_as_one_by_one(calls: list[str]):
     line = "20\t5\t.\tA\tC\t.\t.\t.\tGT:DS\t" + "\t".join(calls)
-    found = read_alleles(line, len(calls), 12)
+    found = read_alleles(line, samples=len(calls), alternates=12)
     assert found.alleles.tolist() == [slow(call)[0] for call in calls]
     assert found.phased.tolist() == [slow(call)[1] for call in calls]
     for i, doubtful in enumerate(found.doubtful):
@@ -102,16 +96,19 @@ def test_the_line_of_a_panel_is_read_as_any_other(calls: list[str], other: str, 
 )
 def test_lines_that_cannot_be_read(line: str, message: str):
     with pytest.raises(VariantError) as caught:
-        read_alleles(line, 2, 1)
+        read_alleles(line, samples=2, alternates=1)
     assert message in str(caught.value)
 
 
 def test_no_such_sample():
-    assert find_samples(["b", "a"], ["a", "b"], "x.vcf.gz") == [1, 0]
+    assert find_samples(["b", "a"], samples=["a", "b"], file="x.vcf.gz") == [1, 0]
     with pytest.raises(VariantError, match=r"x.vcf.gz: no sample 'HG0009' among its 2; did you mean HG00096\?"):
-        find_samples(["HG0009"], ["HG00096", "NA12878"], "x.vcf.gz")
+        find_samples(["HG0009"], samples=["HG00096", "NA12878"], file="x.vcf.gz")
+    with pytest.raises(VariantError, match=r"x\.vcf: two columns are named 'a'; rename one with bcftools reheader"):
+        find_samples(["b", "a"], samples=["a", "b", "a"], file="x.vcf")
+    assert find_samples(["b"], samples=["a", "b", "a"], file="x.vcf") == [1]
     with pytest.raises(VariantError, match="asked for twice"):
-        find_samples(["a", "a"], ["a"], "x.vcf.gz")
+        find_samples(["a", "a"], samples=["a"], file="x.vcf.gz")
 
 
 # A file
@@ -147,12 +144,9 @@ def test_the_index_beside_the_file_is_used_if_it_is_no_older(tmp_path: Path, cac
 
 
 def test_files_that_cannot_be_read_by_region(tmp_path: Path, cache: Path):
-    plain = tmp_path / "plain.vcf"
-    plain.write_text(HEADER + "ann\tbob\n")
+    plain = write_vcf(tmp_path / "plain.vcf", [], ("ann", "bob"))
     unsorted = write(tmp_path / "unsorted.vcf.gz", [RECORDS[1], RECORDS[0]])
-    sites = tmp_path / "sites.vcf.gz"
-    with pysam.BGZFile(str(sites), "wb", None) as out:
-        out.write(HEADER.removesuffix("\tFORMAT\t").encode() + b"\n")
+    sites = write_vcf(tmp_path / "sites.vcf.gz", [])
     cut = tmp_path / "cut.vcf.gz"
     cut.write_bytes(unsorted.read_bytes()[:-28])
     for path, message in {
@@ -174,4 +168,4 @@ def test_files_that_cannot_be_read_by_region(tmp_path: Path, cache: Path):
 def test_a_thousand_samples_are_one_array(tmp_path: Path):
     calls = np.random.default_rng(1).integers(0, 2, (1000, 2))
     line = "20\t5\t.\tA\tC\t.\t.\t.\tGT\t" + "\t".join(f"{a}|{b}" for a, b in calls)
-    assert (read_alleles(line, 1000, 1).alleles == calls).all()
+    assert (read_alleles(line, samples=1000, alternates=1).alleles == calls).all()

@@ -8,16 +8,11 @@ from pathlib import Path
 
 import pysam
 import pytest
+from tests.conftest import PEOPLE, REFERENCE, write_people
 
 from hexamer.errors import GenomeError, SettingsError, VariantError
 from hexamer.genome import Cohort, Genome, Interval, reverse_complement
 
-HEADER = (
-    '##fileformat=VCFv4.2\n##contig=<ID=20>\n##INFO=<ID=END,Number=1,Type=Integer,Description="e">\n##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
-    "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t"
-)
-R = "ACGTACGTACGTACGTACGT"
-PEOPLE = ("ann", "bob", "cat")
 RECORDS = [
     "20\t3\t.\tG\tA,GTT\t.\t.\t.\tGT\t1|2\t0|0\t.|1",
     "20\t6\t.\tCGT\tC\t.\t.\t.\tGT\t1|0\t0|1\t1/1",
@@ -27,16 +22,9 @@ RECORDS = [
 ]
 
 
-def write(folder: Path, records: list[str] = RECORDS, samples=PEOPLE, reference: str = R) -> tuple[Genome, Path]:
-    (folder / "x.fa").write_text(f">chr20\n{reference}\n>chr21\n{reference}\n")
-    with pysam.BGZFile(str(folder / "x.vcf.gz"), "wb", None) as out:
-        out.write((HEADER + "\t".join(samples) + "\n" + "".join(record + "\n" for record in records)).encode())
-    return Genome(folder / "x.fa"), folder / "x.vcf.gz"
-
-
 @pytest.fixture
 def cohort(tmp_path: Path):
-    with Cohort(*write(tmp_path)[::-1], unphased="skip") as cohort:
+    with Cohort(*write_people(tmp_path, RECORDS), unphased="skip") as cohort:
         yield cohort
 
 
@@ -48,7 +36,7 @@ def cohort(tmp_path: Path):
     [
         ("ann", 1, "ACATACACGCACGTACGT", {"applied": 3, "overlap": 1}),
         ("ann", 2, "ACGTTTACGTACGTACGTATAAA", {"applied": 2, "star": 1, "haploid": 1}),
-        ("bob", 1, R, {"applied": 0, "symbolic": 1, "unphased": 1}),
+        ("bob", 1, REFERENCE, {"applied": 0, "symbolic": 1, "unphased": 1}),
         ("bob", 2, "ACGTACACGTACGTACGT", {"applied": 1, "overlap": 1, "unphased": 1}),
         ("cat", 1, "ACGTACACGTACGTACGT", {"applied": 1, "missing_call": 2}),
         ("cat", 2, "ACATACACGTACGTACGT", {"applied": 2, "missing_call": 1}),
@@ -59,7 +47,7 @@ def test_each_haplotype_and_its_counts(cohort: Cohort, sample: str, number: int,
     found = haplotype.read("20", 0, 20)
     assert found.sequence == haplotype.fetch("chr20", 0, 20) == sequence
     assert found.counts == counts
-    assert haplotype.fetch("20", 10, 15) == R[10:11] + haplotype.fetch("20", 11, 12) + R[12:15]
+    assert haplotype.fetch("20", 10, 15) == REFERENCE[10:11] + haplotype.fetch("20", 11, 12) + REFERENCE[12:15]
 
 
 def test_a_person_answers_the_calls_of_a_genome(cohort: Cohort):
@@ -67,7 +55,7 @@ def test_a_person_answers_the_calls_of_a_genome(cohort: Cohort):
     assert ann.contigs == genome.contigs
     assert (ann.length("20"), ann.resolve("20"), "20" in ann, "7" in ann) == (20, "chr20", True, False)
     assert ann.fetch_interval(Interval("20", 2, 9, "-")) == reverse_complement(ann.fetch("20", 2, 9))
-    assert ann.fetch("chr21", 0, 20) == R  # a contig without records
+    assert ann.fetch("chr21", 0, 20) == REFERENCE  # a contig without records
     assert ann.fetch("20", 7, 7) == ""
     for start, end in ((-1, 3), (4, 3), (15, 21)):
         with pytest.raises(GenomeError, match="runs off"):
@@ -96,7 +84,7 @@ def test_a_number_of_bases_is_the_beginning_of_the_rest(cohort: Cohort):
 
 
 def test_samples_are_chosen_and_ordered(tmp_path: Path):
-    genome, path = write(tmp_path)
+    path, genome = write_people(tmp_path, RECORDS)
     with Cohort(path, genome, samples=["cat", "ann"]) as cohort:
         assert cohort.samples == ("cat", "ann")
         assert cohort.haplotype("cat", 2).fetch("20", 0, 4) == "ACAT"
@@ -115,9 +103,9 @@ def test_samples_are_chosen_and_ordered(tmp_path: Path):
 
 
 def test_unphased_heterozygotes(tmp_path: Path):
-    genome, path = write(tmp_path)
+    path, genome = write_people(tmp_path, RECORDS)
     strict = Cohort(path, genome).haplotype("bob", 1)
-    assert strict.fetch("20", 0, 11) == R[:11]
+    assert strict.fetch("20", 0, 11) == REFERENCE[:11]
     with pytest.raises(VariantError, match=r"x.vcf.gz: record 20:12, sample bob: a heterozygote without phase; phase"):
         strict.fetch("20", 0, 20)
     laid = set()
@@ -134,7 +122,7 @@ def test_unphased_heterozygotes(tmp_path: Path):
 
 def test_a_split_site_is_turned_together(tmp_path: Path):
     records = ["20\t5\t.\tA\tC\t.\t.\t.\tGT\t1/0", "20\t5\t.\tA\tG\t.\t.\t.\tGT\t0/1"]
-    genome, path = write(tmp_path, records, ("ann",))
+    path, genome = write_people(tmp_path, records, ("ann",))
     for seed in range(10):
         cohort = Cohort(path, genome, unphased="random", seed=seed)
         assert {cohort.haplotype("ann", n).fetch("20", 4, 5) for n in (1, 2)} == {"C", "G"}
@@ -150,10 +138,10 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path):
         (["20\t5\t.\tA\tG\t.\t.\t.\tDP\t7"], r"record 20:5: no genotypes: FORMAT does not begin with GT"),
         (["20\t5\t.\tA\tG\t.\t.\t.\tGT\t0|4"], r"record 20:5: a genotype has allele 4"),
     ):
-        genome, path = write(tmp_path, records, ("ann",))
+        path, genome = write_people(tmp_path, records, ("ann",))
         with pytest.raises(VariantError, match=message):
             Cohort(path, genome).haplotype("ann", 1).fetch("20", 0, 20)
-    genome, path = write(tmp_path, ["7\t5\t.\tA\tG\t.\t.\t.\tGT\t0|1"], ("ann",))
+    path, genome = write_people(tmp_path, ["7\t5\t.\tA\tG\t.\t.\t.\tGT\t0|1"], ("ann",))
     with pytest.raises(VariantError, match=r"none of its contigs \(7\) is in .*x.fa \(chr20, chr21\); give"):
         Cohort(path, genome)
 
@@ -161,7 +149,7 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path):
 def test_of_two_contigs_that_mean_the_same_the_genome_s_own_name_wins(tmp_path: Path):
     records = ["20\t5\t.\tA\tG\t.\t.\t.\tGT\t1|1", "chr20\t5\t.\tA\tT\t.\t.\t.\tGT\t1|1"]
     for order in (records, records[::-1]):
-        genome, path = write(tmp_path, order, ("ann",))
+        path, genome = write_people(tmp_path, order, ("ann",))
         assert Cohort(path, genome).haplotype("ann", 1).fetch("20", 4, 5) == "T"
 
 
@@ -196,7 +184,7 @@ def test_crowded_variants_are_as_bcftools_has_them(tmp_path: Path, bcftools: str
         alts = sorted({draw.choice(spellings) for _ in range(2)} - {ref})
         calls = "\t".join("|".join(str(draw.randint(0, len(alts))) for _ in "12") for _ in PEOPLE)
         records.append(f"20\t{place + 1}\t.\t{ref}\t{','.join(alts) or 'N'}\t.\t.\t.\tGT\t{calls}")
-    genome, path = write(tmp_path, records, PEOPLE, reference)
+    path, genome = write_people(tmp_path, records, PEOPLE, reference)
     pysam.tabix_index(str(path), preset="vcf")
     with Cohort(path, genome) as cohort:
         for sample in PEOPLE:
@@ -212,18 +200,18 @@ def test_crowded_variants_are_as_bcftools_has_them(tmp_path: Path, bcftools: str
 @pytest.mark.parametrize(
     ("record", "theirs", "ours"),
     [
-        ("20\t5\t.\tA\tg\t.\t.\t.\tGT\t0/1", R, None),  # the order of an unphased call has no meaning here
-        ("20\t5\t.\tA\t*\t.\t.\t.\tGT\t1|0", "ACGT*CGTACGTACGTACGT", R),
-        ("20\t5\t.\tACG\t<DEL>\t.\t.\tEND=7\tGT\t1|0", "ACGTATACGTACGTACGT", R),
-        ("20\t5\t.\tA\tA[20:9[\t.\t.\t.\tGT\t1|0", "ACGTA[20:9[CGTACGTACGTACGT", R),
+        ("20\t5\t.\tA\tg\t.\t.\t.\tGT\t0/1", REFERENCE, None),  # the order of an unphased call has no meaning here
+        ("20\t5\t.\tA\t*\t.\t.\t.\tGT\t1|0", "ACGT*CGTACGTACGTACGT", REFERENCE),
+        ("20\t5\t.\tACG\t<DEL>\t.\t.\tEND=7\tGT\t1|0", "ACGTATACGTACGTACGT", REFERENCE),
+        ("20\t5\t.\tA\tA[20:9[\t.\t.\t.\tGT\t1|0", "ACGTA[20:9[CGTACGTACGTACGT", REFERENCE),
         ("20\t5\t.\tA\tR\t.\t.\t.\tGT\t1|0", "ACGTRCGTACGTACGTACGT", "ACGTNCGTACGTACGTACGT"),
-        ("20\t5\t.\tC\tG\t.\t.\t.\tGT\t0|1", R, None),  # REF is compared in every record of the window
+        ("20\t5\t.\tC\tG\t.\t.\t.\tGT\t0|1", REFERENCE, None),  # REF is compared in every record of the window
     ],
 )
 def test_where_bcftools_differs(tmp_path: Path, bcftools: str, record: str, theirs: str, ours: str | None):
-    genome, path = write(tmp_path, [record], ("ann",))
+    path, genome = write_people(tmp_path, [record], ("ann",))
     pysam.tabix_index(str(path), preset="vcf")
-    assert consensus(path, "ann", 1, [("20", 0, R)]) == [theirs]
+    assert consensus(path, "ann", 1, [("20", 0, REFERENCE)]) == [theirs]
     haplotype = Cohort(path, genome).haplotype("ann", 1)
     if ours is None:
         with pytest.raises(VariantError):

@@ -25,11 +25,33 @@ def test_an_svg_names_what_is_in_the_table(tmp_path):
     text = path.read_text()
     for word in ("hexamer-tiny", "A. thaliana", "fly", "5' UTR", "Markov chain, 5 bases before", "nats per token"):
         assert f">{word}" in text or word in text, word
+    assert ">whole region<" in text
+    assert "all 6-mers alike: ln 4,096" in text
     assert "yeast" not in text, "nothing was measured"
     assert "both sides" not in text, "the table has no such column"
     again = tmp_path / "again.svg"
     draw_evaluation(TABLE, again, title="hexamer-tiny")
     assert again.read_text() == text, "the same table, the same file"
+
+
+def test_tokens_of_three_bases_have_their_own_line(tmp_path):
+    draw_evaluation(TABLE.assign(token_frequency_species=4.1), tmp_path / "lm.svg", k=3)
+    text = (tmp_path / "lm.svg").read_text()
+    assert "all 3-mers alike: ln 64" in text
+    assert "3-mer frequencies" in text
+    assert "6-mer" not in text
+
+
+def test_regions_and_all_genomes_have_names_of_their_own(tmp_path):
+    rows = [("fly", "all"), ("fly", "X:1-600"), ("fly", "X:901-1500"), ("yeast", "all"), ("all", "all")]
+    table = pd.DataFrame(rows, columns=["genome", "region"]).assign(
+        element="all", loss=8.0, loss_low=7.9, loss_high=8.1
+    )
+    draw_evaluation(table, tmp_path / "lm.svg")
+    text = (tmp_path / "lm.svg").read_text()
+    for name in ("fly", "X:1-600", "X:901-1500", "yeast", "all genomes"):
+        assert text.count(f"{name}<") == 1, name
+    assert "whole region" not in text, "no classes of elements"
 
 
 def test_a_png_of_a_table_without_baselines(tmp_path):

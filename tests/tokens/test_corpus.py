@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import write_people
 
-from hexamer.errors import GenomeError, OutputError, SettingsError
+from hexamer.errors import GenomeError, OutputError, SettingsError, VariantError
 from hexamer.tokens import Corpus, GenomeSource, Span, Tokenizer, build_corpus, codes_to_bases
+from hexamer.tokens.storage import FILES
 
 TOKENIZER = Tokenizer("v2", 3)
 
@@ -102,7 +104,7 @@ def test_a_missing_genome_leaves_no_corpus(tmp_path: Path):
     good = GenomeSource(fasta=fasta(tmp_path / "x.fa", a="ACGT"))
     with pytest.raises(GenomeError, match=r"none\.fa"):
         build(tmp_path, good, GenomeSource(fasta=str(tmp_path / "none.fa")))
-    assert list((tmp_path / "corpus").iterdir()) == [], "neither bases nor a temporary file"
+    assert not (tmp_path / "corpus").exists()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path):
@@ -135,6 +137,12 @@ def test_damaged_folders(tmp_path: Path):
             (corpus / "bases.u2").write_bytes(bases)
         with pytest.raises(SettingsError, match="build again"):
             Corpus(corpus)
+
+
+def test_a_genome_that_is_not_there(tmp_path: Path):
+    corpus = build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "x.fa", a="ACGTACGT")))
+    with pytest.raises(SettingsError, match="no genome 'y'; x would work"):
+        corpus.spans("y", held_out=False)
 
 
 def test_a_changed_file_is_told(tmp_path: Path):
@@ -179,3 +187,30 @@ def test_building_again_replaces_the_corpus(tmp_path: Path):
     build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "x.fa", a="ACGTACGT")))
     corpus = build(tmp_path, GenomeSource(fasta=fasta(tmp_path / "y.fa", a="TT")))
     assert (corpus.genomes, text_in(corpus, "y")) == ({"y": 2.0}, ["TT"])
+
+
+def test_nothing_of_an_earlier_corpus_survives_and_a_failure_leaves_it_whole(tmp_path: Path):
+    path, genome = write_people(tmp_path, ["20\t5\t.\tA\tG\t.\t.\t.\tGT\t0|1"], ("ann",))
+    people = GenomeSource(fasta=str(genome.path), name="people", variants=str(path))
+    told: list[int] = []
+    old = build_corpus([people], tmp_path / "corpus", advance_records=told.append)
+    assert sum(told) == 1
+    (old.folder / "counts-6.npz").write_bytes(b"kept by the baselines")
+    (old.folder / "population-notes.txt").write_text("the user's own")
+    before = {file.name: file.read_bytes() for file in old.folder.iterdir()}
+    plain = GenomeSource(fasta=fasta(tmp_path / "y.fa", a="TT"))
+    for wrong, error in (({"hold_out": ("b",)}, GenomeError), ({"variants": str(path)}, VariantError)):
+        with pytest.raises(error):
+            build_corpus([replace(plain, **wrong)], old.folder)
+        assert {file.name: file.read_bytes() for file in old.folder.iterdir()} == before
+    new = build_corpus([plain], old.folder)
+    assert {file.name for file in new.folder.iterdir()} == {*FILES, "corpus.json", "population-notes.txt"}
+    new.verify()
+
+
+def test_genomes_without_a_base(tmp_path: Path):
+    (tmp_path / "x.fa").write_text(">a\n>b\n")
+    with pytest.raises(GenomeError, match="x: no genome holds a base"):
+        build(tmp_path, GenomeSource(fasta=str(tmp_path / "x.fa")))
+    (tmp_path / "y.fa").write_text(">a\n>b\nACGT\n>c\n")
+    assert text_in(build(tmp_path, GenomeSource(fasta=str(tmp_path / "y.fa"))), "y") == ["", "ACGT", ""]

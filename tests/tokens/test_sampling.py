@@ -1,4 +1,6 @@
+import json
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -298,3 +300,37 @@ def test_windows_of_a_population_are_of_its_haplotypes(tmp_path: Path):
     marks = Counter(letter for window in drawn for letter in set(window))
     assert all(marks[letter] for letter in "CGT")
     assert make(corpus, tokens=21, masking=Masking()).masking.random == 0.1
+
+
+def test_what_no_window_can_lie_on_is_counted(tmp_path: Path):
+    """Windows of 30 bases: two contigs are too short, and so is what a held-out region leaves at one end of a third."""
+    path = fasta(tmp_path / "x.fa", a=random_bases(300), b="ACGT" * 5, c="AC", d="G" * 40)
+    corpus = build(tmp_path, GenomeSource(fasta=path, name="x", hold_out=("a:11-100", "d")))
+    assert make(corpus, tokens=11).unreachable == {"x": {"contigs": 2, "bases": 10 + 20 + 2}}
+    assert make(corpus, tokens=2).unreachable == {"x": {"contigs": 1, "bases": 2}}
+    assert make(corpus, tokens=11, windows="chunks").unreachable == {"x": {"contigs": 2, "bases": 10 + 20 + 2}}
+    whole = build_corpus([GenomeSource(fasta=fasta(tmp_path / "y.fa", a=random_bases(300)))], tmp_path / "whole")
+    assert make(whole, tokens=11).unreachable == {}
+
+
+def test_files_and_windows_are_what_they_always_were(tmp_path: Path):
+    """Pinned: a corpus of an earlier version is read on, and a run that is resumed goes on with the same windows."""
+    bases = random_bases(2000)
+    path = fasta(tmp_path / "x.fa", a=bases[:900] + "N" * 40 + bases[900:], b=bases[:700].lower(), c=bases[5:9])
+    (tmp_path / "x.vcf").write_text(
+        VCF
+        + f"a\t100\t.\t{bases[99]}\t{'C' if bases[99] != 'C' else 'G'}\t.\t.\t.\tGT\t1|0\t0|1\n"
+        + f"a\t400\t.\t{bases[399:404]}\t{bases[399]}\t.\t.\t.\tGT\t1|0\t1|1\n"
+        + f"a\t600\t.\t{bases[599]}\t{bases[599]}ACT\t.\t.\t.\tGT\t0|0\t0|1\n"
+    )
+    people = GenomeSource(fasta=path, name="people", variants=str(tmp_path / "x.vcf"), hold_out=("a:1001-1200",))
+    corpus = build(tmp_path, GenomeSource(fasta=path, name="plain", hold_out=("a:1001-1200",)), people)
+    files = sha256(json.dumps(sorted(corpus.record["files"].items())).encode()).hexdigest()
+    assert files[:16] == "7a9059bbe82eebf8"
+    found = sha256()
+    for windows in ("free", "chunks"):
+        sampler = make(corpus, tokens=21, rows=8, seed=3, windows=windows, soft_mask_weight=0.5)
+        for step in (1, 2, 1000):
+            for array in sampler.draw(step, range(8)):
+                found.update(array.tobytes())
+    assert found.hexdigest()[:16] == "4d3315ac7160e228"

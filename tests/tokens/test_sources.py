@@ -83,3 +83,23 @@ def test_genomes_need_names_of_their_own():
         with pytest.raises(SettingsError, match="at least one, each with a name of its own"):
             name_sources(sources)
     assert name_sources([GenomeSource(fasta="x/yeast.fa.gz"), GenomeSource(fasta="x.fa", name="y")]) == ["yeast", "y"]
+
+
+def test_a_byte_order_mark_and_ends_of_lines_of_windows(tmp_path: Path):
+    (tmp_path / "x.fa").write_text(">a\nACGT\n")
+    (tmp_path / "s.tsv").write_bytes(b"\xef\xbb\xbfname\tfasta\r\nx\tx.fa\r\n")
+    assert [source.name for source in read_sources(tmp_path / "s.tsv")] == ["x"]
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "x\0.fa"])
+def test_paths_that_no_file_can_have(tmp_path: Path, name: str):
+    (tmp_path / "s.tsv").write_text(f"name\tfasta\nx\t{name}\n")
+    with pytest.raises(SettingsError, match=r"s\.tsv:2: ") as caught:
+        read_sources(tmp_path / "s.tsv")
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+def test_a_column_named_twice(tmp_path: Path):
+    (tmp_path / "s.tsv").write_text("name\tfasta\tname\nx\tx.fa\ty\n")
+    with pytest.raises(SettingsError, match="a column is named twice"):
+        read_sources(tmp_path / "s.tsv")

@@ -1,11 +1,20 @@
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hexamer.errors import SettingsError
 from hexamer.tokens import Tokenizer, bases_to_codes
-from hexamer.training.baselines import Baselines, MarkovModel, count_kmers, kmer_values, token_log_frequencies
+from hexamer.training.baselines import (
+    Baselines,
+    MarkovModel,
+    count_kmers,
+    has_neighbours,
+    kmer_values,
+    token_log_frequencies,
+)
 
 COMPLEMENT = str.maketrans("ATCG", "TAGC")
 
@@ -86,13 +95,30 @@ def test_n_is_no_kmer():
     assert kmer_values(bases_to_codes("AANTT"), 2).tolist() == [0, -1, -1, 5]
 
 
-def test_losses_of_a_window_are_nan_where_a_chain_lacks_neighbours():
-    tokenizer = Tokenizer()
-    codes = np.random.default_rng(5).integers(0, 4, 120).astype(np.uint8)
-    counts = count_kmers([codes], 6)
+@pytest.mark.parametrize(("k", "at_each_end"), [(6, 1), (3, 2)])
+def test_tokens_without_neighbours_are_not_asked_for(k, at_each_end):
+    tokenizer = Tokenizer("v2", k)
+    codes = np.random.default_rng(5).integers(0, 4, 20 * k).astype(np.uint8)
+    baselines = Baselines(tokenizer, kmers=count_kmers([codes], k), words=count_kmers([codes], 6))
     ids = np.concatenate([[3], tokenizer.encode_codes(codes)])
-    scores = Baselines(tokenizer, counts, counts).score(codes, ids, ids > 3, "species")
+    asked = has_neighbours(len(ids), k)
+    assert np.flatnonzero(asked).tolist() == list(range(1 + at_each_end, 21 - at_each_end))
+    scores = baselines.score(codes, ids, asked, suffix="species")
     assert set(scores) == {"token_frequency_species", "markov_species", "markov_species_two_sided"}
-    assert np.isfinite(scores["token_frequency_species"]).all()
-    for name in ("markov_species", "markov_species_two_sided"):
-        assert np.flatnonzero(np.isnan(scores[name])).tolist() == [0, 19]
+    assert all(len(losses) == asked.sum() and np.isfinite(losses).all() for losses in scores.values())
+    least = 2 * at_each_end + 2
+    assert has_neighbours(least, k).sum() == 1
+    with pytest.raises(SettingsError, match=f"tokens = {least - 1}; {least} or more would work"):
+        has_neighbours(least - 1, k)
+
+
+def test_what_was_not_fitted_says_nothing():
+    tokenizer = Tokenizer()
+    codes = np.random.default_rng(5).integers(0, 4, 60).astype(np.uint8)
+    nothing = np.zeros(4096, dtype=np.int64)
+    ids = np.concatenate([[3], tokenizer.encode_codes(codes)])
+    scores = Baselines(tokenizer, kmers=nothing, words=nothing).score(
+        codes, ids, has_neighbours(11, 6), suffix="pooled"
+    )
+    assert len(scores) == 3
+    assert all(np.isnan(losses).all() for losses in scores.values())

@@ -1,12 +1,18 @@
+import math
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from hexamer.errors import AnnotationError, SettingsError
 from hexamer.tokens import GenomeSource, build_corpus, mask_tokens
-from hexamer.training import evaluate_lm
-from hexamer.training.evaluate import bootstrap_mean
+from hexamer.training import evaluate, evaluate_lm
+from hexamer.training.baselines import Baselines
+from hexamer.training.evaluate import BASELINES, bootstrap_mean
 from hexamer.training.objective import masked_loss
+from hexamer.training.reconstruction import mask_windows
 
 
 def test_loss_is_that_of_the_masked_held_out_windows(model, species, tmp_path):
@@ -14,6 +20,7 @@ def test_loss_is_that_of_the_masked_held_out_windows(model, species, tmp_path):
     row = evaluate_lm(model, corpus, windows=5, tokens=40, seed=1).iloc[0]
     ids = np.stack([ids for _, ids in corpus.held_out_windows(model.tokenizer, "pattern", windows=5, tokens=40)])
     corrupted, selected = mask_tokens(model.tokenizer, ids, np.random.default_rng(1))
+    selected[:, [1, -1]] = False  # without neighbours for the Markov chains
     loss = masked_loss(model, *(torch.as_tensor(a) for a in (ids, corrupted, selected)))
     assert row["loss"] == pytest.approx(float(loss.total) / loss.asked, rel=1e-5)
     assert (row["windows"], row["tokens"]) == (5, selected.sum())
@@ -101,8 +108,10 @@ def test_mistakes(model, species, tmp_path):
     corpus = build_corpus([GenomeSource(fasta=str(species))], tmp_path)
     with pytest.raises(SettingsError, match="no genome has a held-out region"):
         evaluate_lm(model, corpus, tokens=40)
-    with pytest.raises(SettingsError, match="tokens = 500; 4 to 100"):
+    with pytest.raises(SettingsError, match="tokens = 500; 100 or fewer"):
         evaluate_lm(model, corpus, tokens=500)
+    with pytest.raises(SettingsError, match="tokens = 3; 4 or more"):
+        evaluate_lm(model, corpus, tokens=3)
 
 
 def test_annotations_of_another_genome(model, corpus, annotation):
@@ -128,3 +137,66 @@ def test_regions_share_the_tokens_of_a_genome_out_and_genomes_those_of_all(model
     both, together = table.iloc[[0, 4]], table.iloc[5]
     assert together["windows"] == both["windows"].sum()
     assert (both["loss"] * both["tokens"]).sum() / together["tokens"] == pytest.approx(together["loss"])
+
+
+def test_a_species_without_training_sequence_has_no_baseline_of_its_own(model, species, tmp_path):
+    sources = [
+        GenomeSource(fasta=str(species), name="trained", hold_out=("held",)),
+        GenomeSource(fasta=str(species), name="unseen", hold_out=("all",)),
+    ]
+    table = evaluate_lm(model, build_corpus(sources, tmp_path / "corpus"), windows=3, tokens=40).set_index("genome")
+    table = table[table["region"] == "all"]
+    own = [name for name in BASELINES if "species" in name]
+    pooled = [name for name in BASELINES if "species" not in name]
+    assert table.loc["trained", own].notna().all()
+    assert table.loc["unseen", own].isna().all()
+    assert table.loc["all", own].isna().all(), "a mean over the other genome's tokens could not be compared"
+    assert table[pooled].notna().all(axis=None)
+    nothing = build_corpus([replace(sources[1], name="alone")], tmp_path / "alone")
+    assert evaluate_lm(model, nothing, windows=3, tokens=40)[list(BASELINES)].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("masking", ["random", "central"])
+def test_losses_and_perplexities_of_windows_by_hand(model, corpus, masking):
+    """Each window by itself, each probability looked up: nothing shared with the code under test but the masks."""
+    row = evaluate_lm(model, corpus, windows=4, tokens=40, seed=2, masking=masking).iloc[0]
+    windows = [ids for _, ids in corpus.held_out_windows(model.tokenizer, "pattern", windows=4, tokens=40)]
+    corrupted, selected = mask_windows(model.tokenizer, np.stack(windows), kind=masking, seed=2)
+    means, losses = [], []
+    for ids, read, asked in zip(windows, corrupted, selected, strict=True):
+        with torch.inference_mode():
+            shares = torch.exp(model(torch.as_tensor(read)[None]).logits[0].double())
+        own = [
+            -math.log(float(shares[place, ids[place]] / shares[place].sum()))
+            for place in range(2, 39)  # neither <cls>, nor the first and the last 6-mer
+            if asked[place]
+        ]
+        losses += own
+        means.append(sum(own) / len(own))
+    assert row["tokens"] == len(losses)
+    assert row["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+    assert row["perplexity"] == pytest.approx(math.exp(sum(losses) / len(losses)), rel=1e-4)
+    second, third = sorted(means)[1:3]
+    assert row["window_perplexity"] == pytest.approx(math.exp((second + third) / 2), rel=1e-4)
+
+
+def test_encoder_and_baselines_are_asked_for_the_same_tokens(model, corpus, monkeypatch):
+    asked: list[list[int]] = []
+    score = Baselines.score
+    monkeypatch.setattr(
+        Baselines, "score", lambda self, *a, **k: asked.append(np.flatnonzero(a[2]).tolist()) or score(self, *a, **k)
+    )
+    tables: list[pd.DataFrame] = []
+    monkeypatch.setattr(evaluate, "_summarise", lambda table, seed: tables.append(table) or {})
+    evaluate_lm(model, corpus, windows=5, tokens=40)
+    of_encoder = tables[0].groupby("window")["place"].agg(list).tolist()
+    assert asked == of_encoder * 2, "pooled, and of the species"
+    assert tables[0].notna().all(axis=None)
+
+
+def test_windows_in_which_no_token_is_asked_for(model, species, tmp_path):
+    """Of three 6-mers only the middle one has neighbours, and a seed may leave it alone."""
+    corpus = build_corpus([GenomeSource(fasta=str(species), hold_out=("held:1-18",))], tmp_path / "corpus")
+    rows = [evaluate_lm(model, corpus, windows=1, tokens=4, seed=seed).iloc[0] for seed in range(8)]
+    assert {(row["windows"], row["tokens"]) for row in rows} == {(0, 0), (1, 1)}
+    assert all(np.isnan(row["loss"]) == (row["tokens"] == 0) for row in rows)

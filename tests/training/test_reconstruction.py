@@ -18,7 +18,7 @@ def windows(model, count: int = 6, tokens: int = 20):
 
 def test_random_masks_are_those_of_training(model):
     ids = windows(model)
-    corrupted, selected = mask_windows(model.tokenizer, ids, "random", seed=3)
+    corrupted, selected = mask_windows(model.tokenizer, ids, kind="random", seed=3)
     expected = mask_tokens(model.tokenizer, ids, np.random.default_rng(3))
     assert (corrupted == expected[0]).all()
     assert (selected == expected[1]).all()
@@ -27,7 +27,7 @@ def test_random_masks_are_those_of_training(model):
 @pytest.mark.parametrize("tokens", [4, 5, 20, 21])
 def test_a_central_mask_hides_the_middle_token_of_each_window(model, tokens):
     ids = windows(model, tokens=tokens)
-    corrupted, selected = mask_windows(model.tokenizer, ids, "central", seed=0)
+    corrupted, selected = mask_windows(model.tokenizer, ids, kind="central", seed=0)
     assert selected.sum(axis=1).tolist() == [1] * len(ids)
     assert (corrupted[selected] == MASK_ID).all()
     assert (corrupted[~selected] == ids[~selected]).all()
@@ -37,26 +37,29 @@ def test_a_central_mask_hides_the_middle_token_of_each_window(model, tokens):
 
 def test_an_unknown_kind_of_mask(model):
     with pytest.raises(SettingsError, match="masking 'middle': random or central would work"):
-        mask_windows(model.tokenizer, windows(model), "middle", seed=0)
+        mask_windows(model.tokenizer, windows(model), kind="middle", seed=0)
 
 
 def test_records_add_up_to_the_training_loss(model):
     ids = windows(model)
-    corrupted, selected = mask_windows(model.tokenizer, ids, "random", seed=1)
-    found = restore_tokens(model, ids, corrupted, selected)
+    corrupted, selected = mask_windows(model.tokenizer, ids, kind="random", seed=1)
+    found = restore_tokens(model, ids, corrupted=corrupted, selected=selected)
     loss = masked_loss(model, *(torch.as_tensor(a) for a in (ids, corrupted, selected)))
     assert found.loss.sum() == pytest.approx(float(loss.total), rel=1e-5)
     assert (found.correct.sum(), len(found.correct)) == (int(loss.correct), loss.asked)
     assert (selected[found.window, found.place]).all()
     # One window at a time gives the same records.
-    alone = [restore_tokens(model, *(a[i : i + 1] for a in (ids, corrupted, selected))).loss for i in range(len(ids))]
+    alone = [
+        restore_tokens(model, ids[i : i + 1], corrupted=corrupted[i : i + 1], selected=selected[i : i + 1]).loss
+        for i in range(len(ids))
+    ]
     np.testing.assert_allclose(np.concatenate(alone), found.loss, rtol=1e-5)
 
 
 def test_bases_by_brute_force(model):
     ids = windows(model, count=2, tokens=8)
-    corrupted, selected = mask_windows(model.tokenizer, ids, "random", seed=1)
-    found = restore_tokens(model, ids, corrupted, selected)
+    corrupted, selected = mask_windows(model.tokenizer, ids, kind="random", seed=1)
+    found = restore_tokens(model, ids, corrupted=corrupted, selected=selected)
     with torch.inference_mode():
         logits = model(torch.as_tensor(corrupted)).logits[torch.as_tensor(selected)].double().numpy()
     kmers = ["".join(letters) for letters in itertools.product("ATCG", repeat=6)]
@@ -75,7 +78,7 @@ def test_the_model_comes_back_in_its_mode(model):
     ids = windows(model, count=1)
     model.train()
     try:
-        restore_tokens(model, ids, *mask_windows(model.tokenizer, ids, "central", seed=0))
+        restore_tokens(model, ids, corrupted=ids, selected=ids > 3)
         assert model.training
     finally:
         model.eval()

@@ -1,13 +1,13 @@
 import numpy as np
-import pysam
 import pytest
 import torch
+from tests.conftest import write_vcf
 
 from hexamer.errors import SettingsError, VariantError
 from hexamer.genome import Genome, Interval
 from hexamer.tokens import MASK_ID, GenomeSource, build_corpus
 from hexamer.training.baselines import fit_baselines
-from hexamer.training.snps import held_out_regions, snp_perplexity
+from hexamer.training.snps import check_variants, held_out_regions, snp_perplexity
 
 SAMPLES = [f"p{i}" for i in range(10)]
 TOKENS = 20
@@ -24,15 +24,11 @@ def vcf(path, genome, calls: dict[int, str], extra=()):
         (place, genome.fetch("20", place, place + 1), other(genome.fetch("20", place, place + 1)), haplotypes)
         for place, haplotypes in calls.items()
     ]
-    with pysam.BGZFile(str(path), "wb", None) as file:
-        header = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *SAMPLES]
-        file.write(("##fileformat=VCFv4.2\n##contig=<ID=chr20>\n" + "\t".join(header) + "\n").encode())
-        for place, ref, alt, haplotypes in sorted([*records, *extra]):
-            genotypes = [f"{a}|{b}" for a, b in zip(haplotypes[::2], haplotypes[1::2], strict=True)]
-            file.write(
-                ("\t".join(["chr20", str(place + 1), ".", ref, alt, ".", ".", ".", "GT", *genotypes]) + "\n").encode()
-            )
-    return path
+    lines = []
+    for place, ref, alt, haplotypes in sorted([*records, *extra]):
+        genotypes = [f"{a}|{b}" for a, b in zip(haplotypes[::2], haplotypes[1::2], strict=True)]
+        lines.append("\t".join(["chr20", str(place + 1), ".", ref, alt, ".", ".", ".", "GT", *genotypes]))
+    return write_vcf(path, lines, SAMPLES)
 
 
 def by_hand(model, window: str) -> float:
@@ -96,6 +92,49 @@ def test_frequencies_and_the_number_of_snps(model, genome, tmp_path):
     assert mean == pytest.approx(0.8, abs=0.03)
 
 
+def test_both_alleles_are_asked_for_at_the_same_snps(model, genome, tmp_path):
+    """Who carries the second SNP lacks a hundred bases before it, and so has no window; all carry the third."""
+    ref = genome.fetch("20", 2300, 2400)
+    calls = {1000: "1" * 10 + "0" * 10, 2410: "1" * 10 + "0" * 10, 3000: "1" * 20}
+    path = vcf(tmp_path / "a.vcf.gz", genome, calls, [(2300, ref, ref[0], "1" * 10 + "0" * 10)])
+    table = snp_perplexity(model, genome, path, [REGION], tokens=TOKENS, frequencies=[0.5, 1.0])
+    assert table["snps"].tolist() == [1, 1]
+    assert table["allele"].tolist() == ["alternate", "reference"]
+
+
+def test_deletions_pull_no_sequence_from_outside_the_region(model, genome, tmp_path):
+    """Window of 114 bases from 57 before the SNP, 10 of which this person lacks: too few within the region."""
+    ref = genome.fetch("20", 980, 991)
+    everybody = "1" * 10 + "0" * 10
+    path = vcf(tmp_path / "a.vcf.gz", genome, {1000: everybody}, [(980, ref, ref[0], "1" * 20)])
+    inside = Interval("20", 1000 - 80, 1000 + 80)
+    assert snp_perplexity(model, genome, path, [inside], tokens=TOKENS)["snps"].tolist() == [1, 1]
+    read = []
+    fetch = Genome.fetch
+    genome.fetch = lambda chrom, start, end: read.append((start, end)) or fetch(genome, chrom, start, end)
+    tight = Interval("20", 1000 - 69, 1000 + 70)
+    snp_perplexity(model, genome, path, [tight], tokens=TOKENS)
+    assert min(start for start, _ in read) >= tight.start
+    assert max(end for _, end in read) <= tight.end
+    with pytest.raises(VariantError, match="no SNP of the frequencies"):
+        snp_perplexity(model, genome, path, [Interval("20", 1000 - 68, 1000 + 69)], tokens=TOKENS)
+
+
+def test_snps_at_the_ends_of_a_contig(model, genome, tmp_path):
+    last = genome.length("20")
+    places = [0, 20, 68, 69, 100, last - 100, last - 71, last - 70, last - 69, last - 20, last - 1]
+    path = vcf(tmp_path / "a.vcf.gz", genome, dict.fromkeys(places, "1" * 10 + "0" * 10))
+    table = snp_perplexity(model, genome, path, [Interval("20", 0, last)], tokens=TOKENS)
+    assert table["snps"].tolist() == [5, 5]
+
+
+def test_variants_of_other_contigs(genome, tmp_path):
+    path = vcf(tmp_path / "a.vcf.gz", genome, {1000: "1" * 20})
+    check_variants(path, genome, [Interval("short", 0, 9), REGION])
+    with pytest.raises(VariantError, match=r"a\.vcf\.gz: no record on short, where the held-out regions lie"):
+        check_variants(path, genome, [Interval("short", 0, 9)])
+
+
 def test_corpora_say_what_is_held_out_and_fit_the_baselines(model, genome, fasta, tmp_path):
     source = GenomeSource(fasta=str(fasta), name="human", hold_out=("20:1-4000",))
     corpus = build_corpus([source], tmp_path / "corpus")
@@ -111,7 +150,7 @@ def test_corpora_say_what_is_held_out_and_fit_the_baselines(model, genome, fasta
 
 def test_mistakes(model, genome, tmp_path):
     path = vcf(tmp_path / "a.vcf.gz", genome, {1000: "1" * 20})
-    with pytest.raises(SettingsError, match="tokens = 500, snps = 200; tokens from 4 to 100"):
+    with pytest.raises(SettingsError, match="tokens = 500, snps = 200, seed = 0; tokens to 100"):
         snp_perplexity(model, genome, path, [REGION], tokens=500)
     with pytest.raises(VariantError, match="no SNP of the frequencies"):
         snp_perplexity(model, genome, path, [REGION], tokens=TOKENS)

@@ -243,7 +243,7 @@ def edit_of(variant: Variant) -> Edit | str:
     return Edit.of(variant.ref, variant.alt, variant.start) if variant.pos else "past_end"
 
 
-def check_ref(record: Record, bases: str, file: str, genome: str) -> None:
+def check_ref(record: Record, bases: str, *, file: str, genome: str) -> None:
     """Compare REF with the genome's bases at its place; VariantError, naming both files, where they differ."""
     if plain(record.ref) != bases:
         raise VariantError(

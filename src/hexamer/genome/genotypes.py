@@ -54,7 +54,7 @@ class Alleles(NamedTuple):
         return found
 
 
-def read_alleles(text: str, samples: int, alternates: int) -> Alleles:
+def read_alleles(text: str, *, samples: int, alternates: int) -> Alleles:
     r"""Read the genotypes of one line.
 
     Parameters
@@ -78,7 +78,7 @@ def read_alleles(text: str, samples: int, alternates: int) -> Alleles:
 
     Examples
     --------
-    >>> read_alleles("20\t5\t.\tA\tC\t.\t.\t.\tGT:DP\t0|1:7\t1/.\t1", 3, 1)
+    >>> read_alleles("20\t5\t.\tA\tC\t.\t.\t.\tGT:DP\t0|1:7\t1/.\t1", samples=3, alternates=1)
     Alleles(alleles=array([[ 0,  1],
            [ 1, -1],
            [ 1, -2]], dtype=int16), phased=array([ True, False,  True]))
@@ -137,7 +137,7 @@ def _read_call(call: bytes) -> tuple[tuple[int, int], bool]:
     return (alleles[0], alleles[1] if len(alleles) > 1 else ABSENT), b"/" not in call
 
 
-def find_samples(wanted: Sequence[str], samples: Sequence[str], file: str) -> list[int]:
+def find_samples(wanted: Sequence[str], *, samples: Sequence[str], file: str) -> list[int]:
     """Find sample columns by name.
 
     Parameters
@@ -155,11 +155,11 @@ def find_samples(wanted: Sequence[str], samples: Sequence[str], file: str) -> li
     Raises
     ------
     VariantError
-        If a name is not there, or is asked for twice; the message gives the nearest.
+        If a name is not there (the message gives the nearest), is asked for twice, or names two columns.
 
     Examples
     --------
-    >>> find_samples(["HG00097"], ["HG00096", "HG00097"], "x.vcf.gz")
+    >>> find_samples(["HG00097"], samples=["HG00096", "HG00097"], file="x.vcf.gz")
     [1]
     """
     places = {name: i for i, name in enumerate(samples)}
@@ -169,6 +169,8 @@ def find_samples(wanted: Sequence[str], samples: Sequence[str], file: str) -> li
             raise VariantError(
                 f"{file}: no sample {excerpt(name)} among its {len(samples)}; did you mean {', '.join(near)}?"
             )
+        if samples.count(name) > 1:
+            raise VariantError(f"{file}: two columns are named {excerpt(name)}; rename one with bcftools reheader")
     if len(set(wanted)) < len(wanted):
         raise VariantError(f"{file}: a sample is asked for twice; name each once")
     return [places[name] for name in wanted]

@@ -67,6 +67,8 @@ class Cohort:
     ----------
     samples : tuple of str
         In the order asked for.
+    contigs : dict of str to str
+        The genome's own name of each contig that both have, to the file's.
 
     Raises
     ------
@@ -92,8 +94,10 @@ class Cohort:
         self.file = GenotypeFile(path, cache=cache)
         try:
             self.samples = tuple(self.file.samples if samples is None else samples)
-            self._columns = np.array(find_samples(self.samples, self.file.samples, str(path)), dtype=np.intp)
-            self._contigs = match_contigs(self.file.contigs, genome, str(path))
+            self._columns = np.array(
+                find_samples(self.samples, samples=self.file.samples, file=str(path)), dtype=np.intp
+            )
+            self.contigs = match_contigs(self.file.contigs, genome, file=str(path))
         except BaseException:
             self.file.close()
             raise
@@ -169,7 +173,26 @@ class Cohort:
         return edits, +counts
 
     def reference(self, chrom: str, start: int, end: int) -> str:
-        """Give the bases of the reference from `start` on, as far as `end` or any record of the region reaches."""
+        """Give the bases of the reference from `start` on, as far as `end` or any record of the region reaches.
+
+        Parameters
+        ----------
+        chrom : str
+            The genome's own name.
+        start, end : int
+            0-based, half-open.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        GenomeError
+            As `Genome.fetch`.
+        VariantError
+            As `edits`.
+        """
         return self._region(chrom, start, end).reference
 
     def _turn(self, chrom: str, record: Record, sample: str) -> int | None:
@@ -186,7 +209,7 @@ class Cohort:
         return drawn.digest()[0] & 1
 
     def _read(self, chrom: str, start: int, end: int) -> _Region:
-        contig, file = self._contigs.get(chrom), str(self.file.path)
+        contig, file = self.contigs.get(chrom), str(self.file.path)
         reference = self.genome.fetch(chrom, start, end)
         records = self.file.fetch(contig, start, end) if contig is not None and end > start else []
         furthest = max([end, *(record.pos - 1 + len(record.ref) for record in records)])
@@ -198,9 +221,9 @@ class Cohort:
             edits.append(tuple(edit_of(variant) for variant in record.variants))
             if any(isinstance(edit, Edit) for edit in edits[-1]):
                 at = record.pos - 1 - start
-                check_ref(record, reference[at : at + len(record.ref)], file, str(self.genome.path))
+                check_ref(record, reference[at : at + len(record.ref)], file=file, genome=str(self.genome.path))
             try:
-                found = read_alleles(record.text, len(self.file.samples), len(record.alts))
+                found = read_alleles(record.text, samples=len(self.file.samples), alternates=len(record.alts))
             except VariantError as problem:
                 raise VariantError(f"{file}: record {record.chrom}:{record.pos}: {problem}") from None
             alleles[i], doubtful[i] = found.alleles[self._columns], found.doubtful[self._columns]
@@ -226,7 +249,7 @@ def _open_again(
     return Cohort(path, genome, samples=samples, unphased=unphased, seed=seed, cache=cache)
 
 
-def match_contigs(contigs: Iterable[str], genome: Genome, file: str) -> dict[str, str]:
+def match_contigs(contigs: Iterable[str], genome: Genome, *, file: str) -> dict[str, str]:
     """Match the contigs of a variant file with those of a genome: the genome's name to the file's.
 
     Parameters
@@ -252,7 +275,7 @@ def match_contigs(contigs: Iterable[str], genome: Genome, file: str) -> dict[str
     found |= {name: name for name in names if name in genome.contigs}
     if not found:
         raise VariantError(
-            f"{file}: none of its contigs ({', '.join(names[:5])}) is in {genome.path} "
+            f"{file}: none of its contigs ({', '.join(names[:5]) or 'it has no record'}) is in {genome.path} "
             f"({', '.join(list(genome.contigs)[:5])}); give the reference that the variants were called on"
         )
     return found
@@ -269,6 +292,13 @@ class Haplotype:
     cohort : Cohort
     sample : str
     number : {1, 2}
+
+    Raises
+    ------
+    VariantError
+        If the cohort has no such sample.
+    SettingsError
+        If `number` is neither.
 
     Examples
     --------
@@ -289,7 +319,7 @@ class Haplotype:
     """
 
     def __init__(self, cohort: Cohort, sample: str, number: int):
-        self._column = find_samples([sample], cohort.samples, str(cohort.file.path))[0]
+        self._column = find_samples([sample], samples=cohort.samples, file=str(cohort.file.path))[0]
         if number not in (1, 2):
             raise SettingsError(f"haplotype {number} of {sample}: 1 or 2 would work")
         self.cohort, self.sample, self.number = cohort, sample, number
@@ -300,11 +330,11 @@ class Haplotype:
         return self.cohort.genome.contigs
 
     def length(self, chrom: str) -> int:
-        """Return the number of bases that the reference has of a contig."""
+        """Return the number of bases that the reference has of a contig; GenomeError if it has not."""
         return self.cohort.genome.length(chrom)
 
     def resolve(self, chrom: str) -> str:
-        """Return the genome's own name of a contig."""
+        """Return the genome's own name of a contig; GenomeError as `Genome.resolve`."""
         return self.cohort.genome.resolve(chrom)
 
     def __contains__(self, chrom: object) -> bool:

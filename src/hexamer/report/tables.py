@@ -37,6 +37,10 @@ def check_table_path(path: str | Path) -> None:
     Parameters
     ----------
     path : str or Path
+
+    Raises
+    ------
+    OutputError
     """
     check_ending(Path(path), TABLES, "a table")
 
@@ -50,6 +54,10 @@ def check_ending(path: Path, endings: tuple[str, ...], what: str) -> None:
     endings : tuple of str
     what : str
         How the message calls the file.
+
+    Raises
+    ------
+    OutputError
     """
     if path.suffix not in endings:
         raise OutputError(f"{path}: {what} is written as {' or '.join(endings)}")

@@ -4,7 +4,8 @@ from hexamer.tokens.alphabet import LetterReport, bases_to_codes, codes_to_bases
 from hexamer.tokens.coordinates import token_of_base, token_spans
 from hexamer.tokens.corpus import Corpus, Span, build_corpus, has_region
 from hexamer.tokens.masking import Masking, mask_tokens
-from hexamer.tokens.population import Population, write_population
+from hexamer.tokens.population import Population
+from hexamer.tokens.population_writer import write_population
 from hexamer.tokens.sampling import Sampler, Sampling, Windows
 from hexamer.tokens.sources import GenomeSource, read_sources
 from hexamer.tokens.tokenizer import CLS_ID, MASK_ID, PAD_ID, Tokenizer

@@ -6,9 +6,11 @@ of every file. Letters are read as in Dalla-Torre et al. (2025): upper-cased, an
 Building streams: memory does not grow with the genome. Not here: which windows a training step sees (`sampling`).
 """
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,17 @@ import numpy.typing as npt
 
 from hexamer.errors import GenomeError, OutputError, SettingsError
 from hexamer.genome import Genome, Interval
-from hexamer.manifest import checksum, describe_file, write_atomically
+from hexamer.manifest import checksum, describe_file
 from hexamer.tokens.alphabet import Codes, LetterReport
-from hexamer.tokens.population import write_population
+from hexamer.tokens.population_writer import write_population
 from hexamer.tokens.sources import ALL, GenomeSource, name_sources
 from hexamer.tokens.storage import FILES, SOFT, BaseReader, BaseWriter
 from hexamer.tokens.tokenizer import CLS_ID, Ids, Tokenizer
 
 FORMAT = 2
 _PIECE = 8_000_000  # bases read at a time; a multiple of four
+# All that a corpus folder may hold of an earlier corpus; `counts-6.npz` is of the baselines (`training`).
+_REPLACED = (*FILES, "population-[0-9]*.*", "counts-[0-9]*.npz")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def build_corpus(
     *,
     relative_to: str | Path = ".",
     advance: Callable[[int], None] | None = None,
+    advance_records: Callable[[int], None] | None = None,
 ) -> "Corpus":
     """Write genomes as a corpus folder.
 
@@ -56,11 +61,13 @@ def build_corpus(
     ----------
     genomes : sequence of GenomeSource
     folder : str or Path
-        Created; an existing corpus is replaced.
+        Created; an existing corpus is replaced once the new one is complete, all of its files.
     relative_to : str or Path
         Where relative FASTA paths start.
     advance : callable, optional
         Told the number of bases after each piece, for a progress bar.
+    advance_records : callable, optional
+        Told the number of records of variant files now and then; these are read before the bases.
 
     Returns
     -------
@@ -77,31 +84,53 @@ def build_corpus(
     OutputError
         If the folder cannot be written.
     """
-    folder = Path(folder)
+    folder, relative_to = Path(folder), Path(relative_to)
     names = name_sources(genomes)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "corpus.json").unlink(missing_ok=True)
-        # People first: what is wrong with a variant file is told before hours of copying bases.
-        people = [
-            {"population": _write_population(source, Path(relative_to), folder, f"population-{i}")}
-            if source.variant_files
-            else {}
-            for i, source in enumerate(genomes)
-        ]
-        with BaseWriter(folder) as out:
-            entries = [
-                {"name": name, **_write_genome(source, Path(relative_to), out, advance or (lambda bases: None)), **also}
-                for name, source, also in zip(names, genomes, people, strict=True)
+        with _replacing(folder) as building:
+            # People first: what is wrong with a variant file is told before hours of copying bases.
+            people = [
+                {"population": _write_population(source, relative_to, building, f"population-{i}", advance_records)}
+                if source.variant_files
+                else {}
+                for i, source in enumerate(genomes)
             ]
+            with BaseWriter(building) as out:
+                entries = [
+                    {"name": name, **_write_genome(source, relative_to, out, advance or (lambda bases: None)), **also}
+                    for name, source, also in zip(names, genomes, people, strict=True)
+                ]
+            if not out.place:
+                raise GenomeError(f"{', '.join(names)}: no genome holds a base; FASTA with sequences would work")
+            populations = [entry["population"] for entry in entries if "population" in entry]
+            names = [*FILES, *(name for population in populations for name in population["files"])]
+            record = {"format": FORMAT, "files": {name: checksum(building / name) for name in names}}
+            (building / "corpus.json").write_text(json.dumps({**record, "genomes": entries}, indent=1) + "\n")
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    populations = [entry["population"] for entry in entries if "population" in entry]
-    names = [*FILES, *(name for population in populations for name in population["files"])]
-    files = {name: checksum(folder / name) for name in names}
-    with write_atomically(folder / "corpus.json") as temporary:
-        temporary.write_text(json.dumps({"format": FORMAT, "files": files, "genomes": entries}, indent=1) + "\n")
     return Corpus(folder)
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Lend a hidden folder; if the block ends well its files take the place of the corpus that was there."""
+    is_new, building = not folder.exists(), folder / ".building"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(building, ignore_errors=True)  # of a build that was killed
+        building.mkdir()
+        yield building
+        # Without corpus.json a folder is no corpus: it goes first and comes last.
+        (folder / "corpus.json").unlink(missing_ok=True)
+        for path in [path for pattern in _REPLACED for path in folder.glob(pattern)]:
+            path.unlink()
+        for path in sorted(building.iterdir(), key=lambda path: path.name == "corpus.json"):
+            path.replace(folder / path.name)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # holds a corpus
+                folder.rmdir()
 
 
 def _write_genome(
@@ -110,7 +139,7 @@ def _write_genome(
     """Append the bases of a genome and return its entry."""
     contigs: list[dict[str, Any]] = []
     held_out: list[tuple[str, int, int]] = []
-    missing, letters = set(source.hold_out) - {ALL}, LetterReport()
+    missing, seen, letters = set(source.hold_out) - {ALL}, set[str](), LetterReport()
     for file in source.files:
         with Genome(relative_to / file) as genome:
             # A region is held out in every file that has its contig, under whatever name.
@@ -118,13 +147,14 @@ def _write_genome(
             held_out += [_region_of(region, genome) for region in own]
             missing -= set(own)
             for chrom, length in genome.contigs.items():
-                if chrom in {contig["chrom"] for contig in contigs}:
+                if chrom in seen:
                     raise GenomeError(
                         f"{relative_to / file}: contig {chrom!r} is in another file of this genome too; "
                         "two genomes, or other names, would work"
                     )
                 if ALL in source.hold_out:
                     held_out.append((chrom, 0, length))
+                seen.add(chrom)
                 offset, found = _write_contig(genome, chrom, out, advance)
                 contigs.append({"chrom": chrom, "length": length, "offset": offset})
                 letters += found
@@ -146,14 +176,16 @@ def _write_genome(
     }
 
 
-def _write_population(source: GenomeSource, relative_to: Path, folder: Path, name: str) -> dict[str, Any]:
+def _write_population(
+    source: GenomeSource, relative_to: Path, folder: Path, name: str, advance: Callable[[int], None] | None
+) -> dict[str, Any]:
     """Write the genotypes of a genome's people; what `population` says of them, without each one's name."""
     with ExitStack() as stack:
         genomes = [stack.enter_context(Genome(relative_to / file)) for file in source.files]
-        found = write_population([relative_to / file for file in source.variant_files], genomes, folder, name)
+        files = [relative_to / file for file in source.variant_files]
+        found = write_population(files, genomes, folder, name=name, advance=advance)
     kept = ("name", "files", "individuals", "variants", "records", "kept", "left_out", "calls")
-    described = [describe_file(relative_to / file) for file in source.variant_files]
-    return {"sources": described, **{key: found[key] for key in kept}}
+    return {"sources": [describe_file(file) for file in files], **{key: found[key] for key in kept}}
 
 
 def _write_contig(
@@ -262,6 +294,13 @@ class Corpus:
                 "build again"
             )
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that decides which windows are drawn; where the corpus and its inputs lie is no part of it."""
+        keys = ("name", "weight", "by_size", "contigs", "held_out")
+        content = [self.record["files"], [[entry.get(key) for key in keys] for entry in self.entries]]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
     def verify(self) -> None:
         """Compare every file with its SHA-256; SettingsError if one has changed."""
         for name, expected in self.record["files"].items():
@@ -280,8 +319,15 @@ class Corpus:
         Returns
         -------
         list of Span
+
+        Raises
+        ------
+        SettingsError
+            If the corpus has no such genome.
         """
-        entry = next(e for e in self.entries if e["name"] == genome)
+        entry = next((entry for entry in self.entries if entry["name"] == genome), None)
+        if entry is None:
+            raise SettingsError(f"{self.folder}: no genome {genome!r}; {', '.join(self.genomes)} would work")
         regions: dict[str, list[tuple[int, int]]] = {}
         for chrom, start, end in entry["held_out"]:
             regions.setdefault(chrom, []).append((start, end))
@@ -333,6 +379,11 @@ class Corpus:
             The window's place.
         ids : int32 array [L]
             Its tokens; windows that hold any N are left out, so that all have L tokens.
+
+        Raises
+        ------
+        SettingsError
+            As `spans`.
         """
         length = (tokens - 1) * tokenizer.k
         tiles = [
@@ -356,6 +407,11 @@ class Corpus:
         Yields
         ------
         uint8 array [B]
+
+        Raises
+        ------
+        SettingsError
+            As `spans`.
         """
         for span in self.spans(genome, held_out=False):
             yield self.read(span)

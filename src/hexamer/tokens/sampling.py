@@ -86,6 +86,9 @@ class Sampler:
     ----------
     dropped : dict of str to int
         Chunks of each genome that hold too much N; empty for free windows.
+    unreachable : dict of str to dict of str to int
+        What no window can lie on, of each genome with any: `bases` in stretches outside the held-out regions that are
+        shorter than a window (or chunk), and `contigs` with no stretch that is long enough.
 
     Raises
     ------
@@ -120,6 +123,7 @@ class Sampler:
         self.shares = weights / weights.sum()
         self._edges = np.cumsum(self.shares)
         self._edges[-1] = 1.0  # whatever rounding says
+        self.unreachable: dict[str, dict[str, int]] = {}
         self._spans = [self._long_spans(name) for name in self.names]
         # Free windows: place p of a genome lies in the span where the running number of starts exceeds p.
         self._starts = [np.cumsum([len(span) - self.length + 1 for span in spans]) for spans in self._spans]
@@ -137,9 +141,13 @@ class Sampler:
             self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def _long_spans(self, genome: str) -> list[Span]:
-        """Stretches of a genome that are as long as a window."""
+        """Stretches of a genome that are as long as a window; the others are counted."""
         least = self.length + (self.tokenizer.k + _MARGIN if self.sampling.windows == "chunks" else 0)
-        spans = [s for s in self.corpus.spans(genome, held_out=False) if len(s) >= least]
+        found = self.corpus.spans(genome, held_out=False)
+        spans = [span for span in found if len(span) >= least]
+        if lost := sum(len(span) for span in found if len(span) < least):
+            contigs = {span.chrom for span in found} - {span.chrom for span in spans}
+            self.unreachable[genome] = {"contigs": len(contigs), "bases": lost}
         if not spans:
             raise GenomeError(
                 f"genome {genome!r}: no stretch of {least:,} bases outside the held-out regions; "
@@ -214,7 +222,9 @@ class Sampler:
         left = len(span) - start
         for reach in (self.length + self.length // 4, 4 * self.length, left):
             codes = self.corpus.bases.read(span.offset + start, min(reach, left), soft=self._reads_soft)
-            codes = population.insert(codes, span.chrom, span.start + start, individual, haplotype, self.length)
+            codes = population.insert(
+                codes, span.chrom, span.start + start, individual=individual, haplotype=haplotype, length=self.length
+            )
             if codes.size == self.length:
                 return codes
         return np.concatenate([codes, np.full(self.length - codes.size, N_CODE, dtype=np.uint8)])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hexamer.errors import SettingsError
+from hexamer.genome.lines import excerpt
 from hexamer.manifest import STRICT
 
 ALL = "all"
@@ -97,7 +98,7 @@ def read_sources(path: str | Path) -> tuple[GenomeSource, ...]:
     """
     path = Path(path)
     try:
-        lines = [(i, line) for i, line in enumerate(path.read_text().splitlines(), 1) if line.strip()]
+        lines = [(i, line) for i, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1) if line.strip()]
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: there is no such manifest") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -112,6 +113,8 @@ def read_sources(path: str | Path) -> tuple[GenomeSource, ...]:
         raise SettingsError(
             f"{path}: there is no column {unknown[0]!r}; {', '.join(_COLUMNS)} would work, tab-separated"
         )
+    if len(set(columns)) < len(columns):
+        raise SettingsError(f"{path}: a column is named twice; each once would work")
     if missing := [name for name in _COLUMNS[:2] if name not in columns]:
         raise SettingsError(f"{path}: the column {missing[0]!r} is missing")
     found = tuple(_source_of(row, f"{path}:{i}", path.parent) for (i, _), row in zip(lines[1:], rows, strict=True))
@@ -144,10 +147,19 @@ def _source_of(row: dict[str, str], where: str, folder: Path) -> GenomeSource:
         ).starting_at(folder)
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from None
+    except (OSError, ValueError) as error:  # a name too long, or with a byte 0
+        raise SettingsError(f"{where}: a path that no file can have; check it") from error
     for file in (*source.files, *source.variant_files):
-        if not Path(file).is_file():
-            raise SettingsError(f"{where}: there is no file {file}")
+        if not _is_file(file):
+            raise SettingsError(f"{where}: there is no file {excerpt(file, 200)}")
     return source
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:  # a name too long
+        return False
 
 
 def name_sources(genomes: Sequence[GenomeSource]) -> list[str]:

@@ -7,6 +7,7 @@ so that any number of processes share one copy. A human genome takes 0.8 GB.
 Not here: which contig lies where (`corpus`).
 """
 
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,13 @@ class BaseWriter:
     ----------
     folder : Path
         Exists; the three files are written under hidden names and appear when the block ends well.
+
+    Raises
+    ------
+    OutputError
+        At the end of the block, if the files cannot be written.
+    OSError
+        Before, for the same reason.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -167,16 +175,31 @@ class BaseReader:
         return codes
 
     def count_n(self, starts: Places, ends: Places) -> Places:
-        """Count N in each of many stretches [S], from the runs alone."""
-        total = np.concatenate([[0], np.cumsum(self.n[1] - self.n[0])])
+        """Count N in each of many stretches, from the runs alone.
+
+        Parameters
+        ----------
+        starts, ends : int64 array [S]
+            Places in the file, half-open.
+
+        Returns
+        -------
+        int64 array [S]
+        """
+        last, total = self._running_n
 
         def before(places: Places) -> Places:
             i = np.searchsorted(self.n[0], places)
-            over = np.concatenate([[0], self.n[1]])[i] - places  # of the run that began last
-            counted: Places = total[i] - np.where(i > 0, np.maximum(over, 0), 0)
+            counted: Places = total[i] - np.maximum(last[i] - places, 0)  # less what the run that began last has left
             return counted
 
         return before(ends) - before(starts)
+
+    @cached_property
+    def _running_n(self) -> tuple[Places, Places]:
+        """End of the last of the first i runs of N, and the N in all i of them, both [R + 1]."""
+        total = np.concatenate([[0], np.cumsum(self.n[1] - self.n[0])])
+        return np.concatenate([[0], self.n[1]]), total
 
 
 def _mark(codes: Codes, runs: Runs, place: int, value: int) -> None:

@@ -2,6 +2,8 @@
 
 A pre-trained encoder has to beat these on sequence that neither has seen, or it has learnt nothing worth its cost.
 Both are fitted on the training part of a corpus and give natural logarithms, to be compared with the encoder's loss.
+The chains need the neighbours of a token on both sides: `has_neighbours` says which tokens of a window have them, and
+only these are asked for, of chains and encoder alike.
 """
 
 import hashlib
@@ -13,7 +15,7 @@ from contextlib import suppress
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.errors import OutputError
+from hexamer.errors import OutputError, SettingsError
 from hexamer.manifest import write_atomically
 from hexamer.tokens import Corpus, Tokenizer
 from hexamer.tokens.alphabet import N_CODE, Codes
@@ -192,6 +194,40 @@ class MarkovModel:
         return self._contexts[gap]
 
 
+def has_neighbours(tokens: int, k: int) -> npt.NDArray[np.bool_]:
+    """Which tokens of a window have `ORDER` bases on both sides: all but `<cls>` and one or two k-mers at each end.
+
+    Parameters
+    ----------
+    tokens : int
+        L, `<cls>` included; all others are k-mers.
+    k : int
+
+    Returns
+    -------
+    bool array [L]
+
+    Raises
+    ------
+    SettingsError
+        If none has.
+
+    Examples
+    --------
+    >>> has_neighbours(5, 6).astype(int).tolist()
+    [0, 0, 1, 1, 0]
+    """
+    at_each_end = -(-ORDER // k)
+    if tokens < 2 * at_each_end + 2:
+        raise SettingsError(
+            f"tokens = {tokens}; {2 * at_each_end + 2} or more would work: a token is scored beside Markov chains, "
+            f"which read {ORDER} bases on both sides of it"
+        )
+    found = np.ones(tokens, dtype=bool)
+    found[: 1 + at_each_end] = found[tokens - at_each_end :] = False
+    return found
+
+
 class Baselines:
     """Token frequencies and a Markov chain, from counts of words in some training sequence.
 
@@ -202,15 +238,21 @@ class Baselines:
         Counts of the tokenizer's k-mers.
     words : int64 array [4**6]
         Counts of words of `ORDER` bases and the next one.
+
+    Attributes
+    ----------
+    is_fitted : bool
+        Whether there was any such word; without one all losses are NaN.
     """
 
-    def __init__(self, tokenizer: Tokenizer, kmers: Counts, words: Counts) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, kmers: Counts, words: Counts) -> None:
         self.tokenizer = tokenizer
+        self.is_fitted = bool(kmers.any() and words.any())
         self.frequencies = token_log_frequencies(tokenizer, kmers)
         self.markov = MarkovModel(words)
 
-    def score(self, codes: Codes, ids: Ids, selected: npt.NDArray[np.bool_], suffix: str) -> dict[str, Logs]:
-        """Loss at the selected tokens of a window.
+    def score(self, codes: Codes, ids: Ids, selected: npt.NDArray[np.bool_], *, suffix: str) -> dict[str, Logs]:
+        """Loss at selected tokens of a window.
 
         Parameters
         ----------
@@ -219,25 +261,26 @@ class Baselines:
         ids : int array [L]
             Its tokens, `<cls>` first.
         selected : bool array [L]
-            M of them.
+            M of them, each with neighbours (`has_neighbours`).
         suffix : str
             "pooled" or "species", for the names.
 
         Returns
         -------
         dict of str to float64 array [M]
-            Nats; NaN for the chains where a token has not `ORDER` neighbours on both sides.
+            Nats; NaN if nothing was fitted.
         """
         k = self.tokenizer.k
         places = (np.flatnonzero(selected) - 1) * k  # without N, token i covers bases 6(i - 1) to 6i
-        inner = (places >= ORDER) & (places + k + ORDER <= codes.size)
-        before, around = np.full((2, places.size), np.nan)
-        before[inner], around[inner] = self.markov.score_tokens(codes, places[inner], k)
-        return {
-            f"token_frequency{'' if suffix == 'pooled' else '_species'}": -self.frequencies[ids[selected]],
+        frequency = self.frequencies[ids[selected]]
+        before, around = self.markov.score_tokens(codes, places, k)
+        losses = {
+            f"token_frequency{'' if suffix == 'pooled' else '_species'}": -frequency,
             f"markov_{suffix}": -before,
             f"markov_{suffix}_two_sided": -around,
         }
+        # Nothing but pseudo-counts would look like a baseline of its own.
+        return losses if self.is_fitted else {name: np.full_like(loss, np.nan) for name, loss in losses.items()}
 
 
 def fit_baselines(tokenizer: Tokenizer, corpus: Corpus) -> dict[str, Baselines]:
@@ -251,12 +294,14 @@ def fit_baselines(tokenizer: Tokenizer, corpus: Corpus) -> dict[str, Baselines]:
     Returns
     -------
     dict of str to Baselines
-        By genome, and fitted on all of them together under the empty name.
+        By genome, and fitted on all of them together under the empty name. Those of a genome without training
+        sequence are not fitted, and say NaN.
     """
     # With 6-mers the tokens and the words of a chain of order 5 are the same: counted once, used twice.
     counts = {k: _count_corpus(corpus, k) for k in {tokenizer.k, ORDER + 1}}
     return {
-        name: Baselines(tokenizer, counts[tokenizer.k][name], counts[ORDER + 1][name]) for name in counts[ORDER + 1]
+        name: Baselines(tokenizer, kmers=counts[tokenizer.k][name], words=counts[ORDER + 1][name])
+        for name in counts[ORDER + 1]
     }
 
 

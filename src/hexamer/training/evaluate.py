@@ -3,7 +3,8 @@
 `evaluate_lm` masks the held-out windows of a corpus and compares, at the same tokens: the encoder, token frequencies,
 and 5th-order Markov chains fitted on all genomes (pooled) and on the same species. All in nats per token, over all
 tokens of a genome and by the class of element that most of a token's bases belong to; of classes with equally many
-bases the one that comes first in `hexamer.genome.annotation.CLASSES`.
+bases the one that comes first in `hexamer.genome.annotation.CLASSES`. Masked tokens at the ends of a window, which
+have no neighbours for a chain to read (`baselines.has_neighbours`), are not asked for, not of the encoder either.
 Source: reconstruction accuracy and perplexity in Dalla-Torre et al. (2025), spec section 5.3.
 Not here: the records of single tokens (`reconstruction`), the baselines (`baselines`), SNPs (`snps`).
 """
@@ -21,8 +22,8 @@ from hexamer.model import NucleotideTransformer
 from hexamer.tokens import Corpus, Span
 from hexamer.tokens.alphabet import Codes
 from hexamer.tokens.tokenizer import Ids
-from hexamer.training.baselines import Baselines, fit_baselines
-from hexamer.training.reconstruction import MaskingKind, mask_windows, restore_tokens
+from hexamer.training.baselines import Baselines, fit_baselines, has_neighbours
+from hexamer.training.reconstruction import MaskingKind, check_kind, mask_windows, restore_tokens
 
 ALL = "all"
 """Genome, region or element of the rows that hold all of them."""
@@ -84,19 +85,23 @@ def evaluate_lm(
         interval `loss_low`, `loss_high` (bootstrap over windows), `perplexity`, `accuracy`, the medians over windows
         `window_accuracy` and `window_perplexity`, `base_accuracy` and `base_loss` (nats per base), and with baselines
         `token_frequency`, `token_frequency_species`, `markov_pooled`, `markov_species` (given the five bases before),
-        `markov_pooled_two_sided`, `markov_species_two_sided` (given five on each side), all in nats per token.
+        `markov_pooled_two_sided`, `markov_species_two_sided` (given five on each side), all in nats per token; NaN
+        for a species without training sequence.
 
     Raises
     ------
     SettingsError
-        If nothing is held out, `tokens` is more than the model reads, or an annotation is of no genome of the corpus.
+        If nothing is held out, `tokens` is more than the model reads or too few for the baselines, there is no such
+        masking, or an annotation is of no genome of the corpus.
     AnnotationError
         If an annotation cannot be read or is of another assembly.
     """
     if windows < 1 or seed < 0:
         raise SettingsError(f"windows = {windows}, seed = {seed}; windows from 1 and a seed from 0 would work")
-    if not 4 <= tokens <= model.config.max_tokens:
-        raise SettingsError(f"tokens = {tokens}; 4 to {model.config.max_tokens} (what the model reads) would work")
+    if tokens > model.config.max_tokens:
+        raise SettingsError(f"tokens = {tokens}; {model.config.max_tokens} or fewer (what the model reads) would work")
+    has_neighbours(tokens, model.tokenizer.k)
+    check_kind(masking)
     held_out = [g for g in corpus.genomes if corpus.spans(g, held_out=True)]
     if not held_out:
         raise SettingsError(f"{corpus.folder}: no genome has a held-out region; set hold_out in the recipe")
@@ -106,12 +111,13 @@ def evaluate_lm(
     tables: list[pd.DataFrame] = []
     for genome in held_out:
         tiles = list(corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens))
-        if not tiles:  # too short, or N everywhere: the row says so
+        opponents = {"pooled": fitted[""], "species": fitted[genome]} if fitted else {}
+        pairs = [(corpus.read(span), ids) for span, ids in tiles]
+        table = _restore_windows(model, pairs, opponents, masking, seed) if pairs else pd.DataFrame()
+        if table.empty:  # too short, N everywhere, or by chance no token masked: the row says so
             nothing = {"windows": 0, "tokens": 0, "loss": float("nan")}
             rows.append({"genome": genome, "region": ALL, "element": ALL, **nothing})
             continue
-        opponents = {"pooled": fitted[""], "species": fitted[genome]} if fitted else {}
-        table = _restore_windows(model, [(corpus.read(span), ids) for span, ids in tiles], opponents, masking, seed)
         spans = [span for span, _ in tiles]
         groups = {(ALL, ALL): table}
         region = _regions(corpus, genome, spans)[table["window"].to_numpy()]
@@ -161,11 +167,13 @@ def _restore_windows(
 ) -> pd.DataFrame:
     """One row per masked token: what the encoder made of it, and what the baselines did."""
     ids = np.stack([row for _, row in windows])
-    corrupted, selected = mask_windows(model.tokenizer, ids, masking, seed)
-    table = pd.DataFrame(restore_tokens(model, ids, corrupted, selected)._asdict())
+    corrupted, selected = mask_windows(model.tokenizer, ids, kind=masking, seed=seed)
+    selected &= has_neighbours(ids.shape[1], model.tokenizer.k)
+    table = pd.DataFrame(restore_tokens(model, ids, corrupted=corrupted, selected=selected)._asdict())
     for suffix, opponent in opponents.items():
         scores = [
-            opponent.score(codes, row, chosen, suffix) for (codes, row), chosen in zip(windows, selected, strict=True)
+            opponent.score(codes, row, chosen, suffix=suffix)
+            for (codes, row), chosen in zip(windows, selected, strict=True)
         ]
         table = table.assign(**{name: np.concatenate([score[name] for score in scores]) for name in scores[0]})
     return table
@@ -183,7 +191,8 @@ def _elements(annotation: Annotation, spans: Sequence[Span], table: pd.DataFrame
 def _summarise(table: pd.DataFrame, seed: int) -> dict[str, float | int]:
     """One row of means over tokens, and of medians over windows."""
     by_window = table.groupby("window")
-    low, high = bootstrap_mean(by_window["loss"].sum().to_numpy(), np.asarray(by_window.size(), dtype=np.int64), seed)
+    counts = np.asarray(by_window.size(), dtype=np.int64)
+    low, high = bootstrap_mean(by_window["loss"].sum().to_numpy(), counts, seed=seed)
     loss = float(table["loss"].mean())
     summary: dict[str, float | int] = {
         "windows": by_window.ngroups,
@@ -198,11 +207,12 @@ def _summarise(table: pd.DataFrame, seed: int) -> dict[str, float | int]:
         "base_accuracy": float(table["base_accuracy"].mean()),
         "base_loss": float(table["base_loss"].mean()),
     }
-    return summary | {name: float(table[name].mean()) for name in BASELINES if name in table}
+    # A baseline that is missing at some tokens is missing: a mean over others could not be compared.
+    return summary | {name: float(table[name].mean(skipna=False)) for name in BASELINES if name in table}
 
 
 def bootstrap_mean(
-    sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], seed: int, *, share: float = 0.95
+    sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], *, seed: int, share: float = 0.95
 ) -> tuple[float, float]:
     """Interval of a mean over values that come in groups, from groups drawn with replacement.
 

@@ -42,7 +42,22 @@ class Restored(NamedTuple):
     """-log p(true base), k-mers summed over their other bases; mean over the token's bases, nats, float64 [M]."""
 
 
-def mask_windows(tokenizer: Tokenizer, ids: Ids, kind: MaskingKind, seed: int) -> tuple[Ids, Flags]:
+def check_kind(kind: str) -> None:
+    """Raise SettingsError if there is no such kind of mask.
+
+    Parameters
+    ----------
+    kind : str
+
+    Raises
+    ------
+    SettingsError
+    """
+    if kind not in get_args(MaskingKind):
+        raise SettingsError(f"masking {kind!r}: {' or '.join(get_args(MaskingKind))} would work")
+
+
+def mask_windows(tokenizer: Tokenizer, ids: Ids, *, kind: MaskingKind, seed: int) -> tuple[Ids, Flags]:
     """Mask windows to ask for some of their tokens.
 
     Parameters
@@ -68,12 +83,12 @@ def mask_windows(tokenizer: Tokenizer, ids: Ids, kind: MaskingKind, seed: int) -
     Examples
     --------
     >>> tokenizer = Tokenizer()
-    >>> corrupted, selected = mask_windows(tokenizer, np.stack(tokenizer.encode(["ACGTAC" * 5])), "central", seed=0)
+    >>> ids = np.stack(tokenizer.encode(["ACGTAC" * 5]))
+    >>> corrupted, selected = mask_windows(tokenizer, ids, kind="central", seed=0)
     >>> selected[0].astype(int).tolist()
     [0, 0, 0, 1, 0, 0]
     """
-    if kind not in get_args(MaskingKind):
-        raise SettingsError(f"masking {kind!r}: {' or '.join(get_args(MaskingKind))} would work")
+    check_kind(kind)
     if kind == "random":
         return mask_tokens(tokenizer, ids, np.random.default_rng(seed))
     selected = np.zeros(ids.shape, dtype=bool)
@@ -81,7 +96,7 @@ def mask_windows(tokenizer: Tokenizer, ids: Ids, kind: MaskingKind, seed: int) -
     return np.where(selected, MASK_ID, ids).astype(np.int32), selected
 
 
-def restore_tokens(model: NucleotideTransformer, ids: Ids, corrupted: Ids, selected: Flags) -> Restored:
+def restore_tokens(model: NucleotideTransformer, ids: Ids, *, corrupted: Ids, selected: Flags) -> Restored:
     """Ask an encoder for masked tokens.
 
     Parameters

@@ -20,7 +20,7 @@ from hexamer.genome.genotypes import read_alleles
 from hexamer.model import NucleotideTransformer
 from hexamer.tokens import MASK_ID, Corpus, bases_to_codes
 from hexamer.tokens.alphabet import Codes
-from hexamer.training.baselines import Baselines
+from hexamer.training.baselines import Baselines, has_neighbours
 from hexamer.training.evaluate import bootstrap_mean
 from hexamer.training.reconstruction import restore_tokens
 
@@ -42,6 +42,8 @@ class Snp(NamedTuple):
     """Of the alternate allele among the called ones."""
     alleles: npt.NDArray[np.int16]
     """0 reference, 1 alternate, negative unknown; int16 [S, 2]."""
+    region: Interval
+    """The held-out region that it lies in."""
 
 
 def snp_perplexity(
@@ -66,7 +68,7 @@ def snp_perplexity(
     variants : str or Path
         Phased VCF (bgzip) or BCF; SNPs with one alternate allele are used.
     regions : sequence of Interval
-        Held-out regions; windows stay within them.
+        Held-out regions; windows stay within them, also where indels shift them.
     tokens : int
         L of a window, `<cls>` included.
     snps : int
@@ -81,41 +83,76 @@ def snp_perplexity(
     Returns
     -------
     DataFrame
-        One row for each frequency and allele that has a SNP: `frequency`, `allele` ("alternate", "reference"), `snps`,
-        `mean_frequency`, `loss` (nats per token) with its 95 % interval `loss_low`, `loss_high`, `perplexity`, and with
-        baselines `token_frequency_species`, `markov_species`, `markov_species_two_sided`.
+        Two rows for each frequency that has a SNP, over the same SNPs: those with a window for either allele.
+        `frequency`, `allele` ("alternate", "reference"), `snps`, `mean_frequency`, `loss` (nats per token) with its
+        95 % interval `loss_low`, `loss_high`, `perplexity`, and with baselines `token_frequency_species`,
+        `markov_species`, `markov_species_two_sided`.
 
     Raises
     ------
     VariantError
         If the variants cannot be read, are not phased, or none of them is such a SNP.
     SettingsError
-        If `tokens` is more than the model reads.
+        If `tokens` is more than the model reads or too few for the baselines, `snps` is less than 1 or `seed` than 0.
     """
-    if not 4 <= tokens <= model.config.max_tokens or snps < 1:
-        raise SettingsError(f"tokens = {tokens}, snps = {snps}; tokens from 4 to {model.config.max_tokens} would work")
+    if tokens > model.config.max_tokens or snps < 1 or seed < 0:
+        raise SettingsError(
+            f"tokens = {tokens}, snps = {snps}, seed = {seed}; tokens to {model.config.max_tokens} (what the model "
+            "reads), SNPs from 1 and a seed from 0 would work"
+        )
+    has_neighbours(tokens, model.tokenizer.k)
     rng, k = np.random.default_rng(seed), model.tokenizer.k
     rows: list[dict[str, float | int | str]] = []
     with Cohort(variants, genome) as cohort:
         chosen = _draw_snps(cohort, regions, frequencies, snps, (tokens - 1) * k, rng)
         for frequency, found in zip(frequencies, chosen, strict=True):
             phases = rng.integers(k, size=len(found)).tolist()  # the same for both alleles
-            for allele, name in ((1, "alternate"), (0, "reference")):
-                drawn = [
-                    (snp, _read(cohort, snp, allele, phase, tokens, k, rng))
-                    for snp, phase in zip(found, phases, strict=True)
-                ]
-                pairs = [(snp, codes) for snp, codes in drawn if codes is not None]
-                if pairs:
-                    row: dict[str, float | int | str] = {"frequency": frequency, "allele": name, "snps": len(pairs)}
-                    row["mean_frequency"] = float(np.mean([snp.frequency for snp, _ in pairs]))
-                    rows.append({**row, **_ask(model, [codes for _, codes in pairs], baselines, seed)})
+            carried, reference = (
+                [_read(cohort, snp, allele, phase, tokens, k, rng) for snp, phase in zip(found, phases, strict=True)]
+                for allele in (1, 0)
+            )
+            # Alleles are compared at the same SNPs: one that lacks a window for either is left out of both rows.
+            whole = [
+                (snp.frequency, *pair)
+                for snp, *pair in zip(found, carried, reference, strict=True)
+                if all(codes is not None for codes in pair)
+            ]
+            if not whole:
+                continue
+            met, *both = zip(*whole, strict=True)
+            for name, codes in zip(("alternate", "reference"), both, strict=True):
+                row: dict[str, float | int | str] = {"frequency": frequency, "allele": name, "snps": len(whole)}
+                rows.append({**row, "mean_frequency": float(np.mean(met)), **_ask(model, codes, baselines, seed)})
     if not rows:
         raise VariantError(
             f"{variants}: no SNP of the frequencies {', '.join(map(str, frequencies))} with a whole window of "
-            f"{(tokens - 1) * k:,} bases within {', '.join(region.region for region in regions)}"
+            f"{(tokens - 1) * k:,} bases within {', '.join(region.region for region in regions)}; fewer tokens, or "
+            "variants of more people, would work"
         )
     return pd.DataFrame(rows)
+
+
+def check_variants(variants: str | Path, genome: Genome, regions: Sequence[Interval]) -> None:
+    """Open a variant file and see that it can have SNPs in some regions: quick, before long work.
+
+    Parameters
+    ----------
+    variants : str or Path
+    genome : Genome
+    regions : sequence of Interval
+
+    Raises
+    ------
+    VariantError
+        If the file cannot be read by region, or has nothing on the contigs of the regions.
+    """
+    with Cohort(variants, genome) as cohort:
+        chroms = list(dict.fromkeys(region.chrom for region in regions))
+        if not any(chrom in cohort.contigs for chrom in chroms):
+            raise VariantError(
+                f"{variants}: no record on {', '.join(chroms)}, where the held-out regions lie; variants of these "
+                "contigs would work"
+            )
 
 
 def held_out_regions(corpus: Corpus, genome: Genome) -> tuple[str, list[Interval]]:
@@ -190,18 +227,23 @@ def _snps(cohort: Cohort, regions: Sequence[Interval], length: int) -> Iterator[
             if record.chrom not in cohort.genome:
                 continue
             chrom, start = cohort.genome.resolve(record.chrom), record.pos - 1
-            if not any(r.chrom == chrom and r.start + margin <= start < r.end - margin for r in regions):
+            inside = (r for r in regions if r.chrom == chrom and r.start + margin <= start < r.end - margin)
+            region = next(inside, None)
+            if region is None:
                 continue
-            alleles = read_alleles(record.text, len(records.samples), 1).alleles
+            alleles = read_alleles(record.text, samples=len(records.samples), alternates=1).alleles
             called = int((alleles >= 0).sum())
             frequency = int((alleles == 1).sum()) / called if called else 0.0
-            yield Snp(chrom, start, bases, frequency, alleles)
+            yield Snp(chrom, start, bases, frequency, alleles, region)
 
 
 def _read(
     cohort: Cohort, snp: Snp, allele: int, phase: int, tokens: int, k: int, rng: np.random.Generator
 ) -> Codes | None:
-    """Window of a random haplotype that carries the allele, the SNP in the middle token; None where there is none."""
+    """Window of a random haplotype that carries the allele, the SNP in the middle token; None where there is none.
+
+    Nothing outside the SNP's region is read, whatever the haplotype's deletions use up: that may be training sequence.
+    """
     length, before = (tokens - 1) * k, (tokens // 2 - 1) * k + phase
     carriers = np.argwhere(snp.alleles == allele)
     if not len(carriers):
@@ -210,8 +252,8 @@ def _read(
     haplotype = cohort.haplotype(cohort.samples[person], copy + 1)
     # Deletions are made up for by reading on; one of hundreds of bases costs the SNP.
     reach = length // 8 + 60
-    start = max(snp.start - before - reach, 0)
-    read = haplotype.read(snp.chrom, start, min(snp.start + length - before + reach, cohort.genome.length(snp.chrom)))
+    start = max(snp.start - before - reach, snp.region.start)
+    read = haplotype.read(snp.chrom, start, min(snp.start + length - before + reach, snp.region.end))
     place = int(read.blocks.to_haplotype([snp.start])[0])
     sequence = read.sequence[max(place - before, 0) : place - before + length]
     is_there = place >= before and read.sequence[place] == snp.bases[allele]
@@ -226,10 +268,10 @@ def _ask(
     ids = np.stack([np.concatenate([head, model.tokenizer.encode_codes(codes)]) for codes in windows])
     selected = np.zeros(ids.shape, dtype=bool)
     selected[:, ids.shape[1] // 2] = True
-    losses = restore_tokens(model, ids, np.where(selected, MASK_ID, ids), selected).loss
-    low, high = bootstrap_mean(losses, np.ones(len(losses), dtype=np.int64), seed)
+    losses = restore_tokens(model, ids, corrupted=np.where(selected, MASK_ID, ids), selected=selected).loss
+    low, high = bootstrap_mean(losses, np.ones(len(losses), dtype=np.int64), seed=seed)
     row = {"loss": float(losses.mean()), "loss_low": low, "loss_high": high, "perplexity": float(np.exp(losses.mean()))}
     if baselines is not None:
-        scores = [baselines.score(c, i, s, "species") for c, i, s in zip(windows, ids, selected, strict=True)]
+        scores = [baselines.score(c, i, s, suffix="species") for c, i, s in zip(windows, ids, selected, strict=True)]
         row |= {name: float(np.concatenate([score[name] for score in scores]).mean()) for name in scores[0]}
     return row
