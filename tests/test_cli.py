@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.conftest import write_vcf
 from typer.testing import CliRunner
 
 from hexamer import cli
@@ -138,18 +139,14 @@ def test_build_corpus_from_fasta_and_from_a_manifest(run, fasta, tmp_path):
 
 
 def test_evaluate_lm_writes_tables_and_a_figure(run, fasta, genome, model_folder, tmp_path):
-    import pysam
-
     build = ("build-corpus", fasta, "--hold-out", "20:1-4,000", "--out", tmp_path / "corpus")
     assert run(*build)[0] == 0
     (tmp_path / "a.gtf").write_text('chr20\tx\texon\t1201\t2400\t.\t+\t.\tgene_id "g"; transcript_id "t";\n')
     rows = []
     for pos in range(700, 3300, 200):
         ref = genome.fetch("20", pos - 1, pos)
-        rows.append(f"20\t{pos}\t.\t{ref}\t{'ACGT'['ACGT'.index(ref) - 1]}\t.\t.\t.\tGT\t0|1\n")
-    with pysam.BGZFile(str(tmp_path / "a.vcf.gz"), "wb", None) as file:
-        head = HEADER.replace("\n#", "\n##contig=<ID=20>\n#").replace("INFO\n", "INFO\tFORMAT\tann\n")
-        file.write((head + "".join(rows)).encode())
+        rows.append(f"20\t{pos}\t.\t{ref}\t{'ACGT'['ACGT'.index(ref) - 1]}\t.\t.\t.\tGT\t0|1")
+    write_vcf(tmp_path / "a.vcf.gz", rows, ["ann"])
     options = ["--annotation", f"small={tmp_path}/a.gtf", "--variants", tmp_path / "a.vcf.gz", "-g", fasta]
     options += ["--duplicates", "--out", tmp_path / "lm.tsv", "--figure", tmp_path / "lm.svg"]
     code, out, err = run("evaluate-lm", model_folder, "-c", tmp_path / "corpus", *options)
@@ -161,6 +158,39 @@ def test_evaluate_lm_writes_tables_and_a_figure(run, fasta, genome, model_folder
     assert elements == ["all", "exon", "promoter", "intergenic"]
     assert "<svg" in (tmp_path / "lm.svg").read_text()
     assert '"masking": "random"' in (tmp_path / "lm.tsv.manifest.json").read_text()
+
+
+def test_evaluate_lm_looks_at_all_files_before_it_evaluates(run, fasta, genome, model_folder, tmp_path, monkeypatch):
+    assert run("build-corpus", fasta, "--hold-out", "20:1-4,000", "--out", tmp_path / "corpus")[0] == 0
+    monkeypatch.setattr("hexamer.training.evaluate.fit_baselines", lambda *_: 1 / 0)
+    row = f"\t100\t.\t{genome.fetch('20', 99, 100)}\tN\t.\t.\t.\tGT\t0|1"
+    here, there = (write_vcf(tmp_path / f"{c}.vcf.gz", [c + row], ["ann"]) for c in ("20", "short"))
+    plain = write_vcf(tmp_path / "plain.vcf", ["20" + row], ["ann"])
+    (tmp_path / "other.fa").write_text(">20\nACGT\n")
+    (tmp_path / "a.gtf").write_text('chr9\tx\texon\t1\t4\t.\t+\t.\tgene_id "g"; transcript_id "t";\n')
+    for options, part in (
+        (["--variants", tmp_path / "no.vcf.gz", "-g", fasta], "no.vcf.gz: no such file"),
+        (["--variants", plain, "-g", fasta], "not compressed with bgzip"),
+        (["--variants", there, "-g", fasta], "no record on 20, where the held-out regions lie"),
+        (["--variants", here, "-g", tmp_path / "no.fa"], "no.fa"),
+        (["--variants", here, "-g", tmp_path / "other.fa"], "no contig of it has a held-out region"),
+        (["--annotation", f"small={tmp_path}/no.gtf"], "no.gtf: no such file"),
+        (["--annotation", f"small={tmp_path}/a.gtf"], "is it of another assembly?"),
+        (["--masking", "whole"], "random or central would work"),
+    ):
+        code, _, err = run("evaluate-lm", model_folder, "-c", tmp_path / "corpus", "-o", tmp_path / "t.tsv", *options)
+        assert code == 2, err
+        assert part in err
+        assert "Traceback" not in err
+    assert not list(tmp_path.glob("t.*"))
+
+
+def test_evaluate_lm_writes_each_table_as_soon_as_it_is_made(run, fasta, model_folder, tmp_path, monkeypatch):
+    assert run("build-corpus", fasta, "--hold-out", "20:1-4,000", "--out", tmp_path / "corpus")[0] == 0
+    monkeypatch.setattr("hexamer.training.measure_overlap", lambda *_, **__: 1 / 0)
+    options = ["--duplicates", "-o", tmp_path / "t.tsv", "--figure", tmp_path / "t.svg"]
+    assert run("evaluate-lm", model_folder, "-c", tmp_path / "corpus", *options)[0] == 1
+    assert {path.name for path in tmp_path.glob("t.*")} == {"t.tsv", "t.svg", "t.tsv.manifest.json"}
 
 
 MISTAKES = {
@@ -217,6 +247,15 @@ def test_a_fault_of_the_program_is_one_line_and_exit_code_1(run, monkeypatch, tm
     assert code == 1
     assert err.count("\n") == 1
     assert "ZeroDivisionError" in err
+
+
+def test_doctor_says_what_runs_and_why(run, model_folder, monkeypatch):
+    monkeypatch.setenv("HEXAMER_NATIVE", "0")
+    code, out, err = run("doctor", "--model", model_folder, "--device", "cpu")
+    assert code == 0, err
+    said = [line.split(maxsplit=1) for line in out.splitlines()]
+    assert [part for part, _ in said[-8::2]] == ["attention", "SwiGLU", "LayerNorm", "linear"]
+    assert ["SwiGLU", "bf16: torch (HEXAMER_NATIVE=0)"] in said
 
 
 def test_version(run):

@@ -5,10 +5,13 @@ options answer at once. A `HexamerError` becomes one line and exit code 2; any o
 with the traceback when HEXAMER_TRACEBACK is set.
 """
 
+import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,25 +43,48 @@ def _say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def _say_once(text: str) -> None:
+    """Say what every process of torchrun would say: the first prints it, the others leave it for torchrun's report."""
+    if os.environ.get("RANK", "0") == "0":
+        _say(text)
+    elif report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        message = {"message": text, "extraInfo": {"timestamp": int(time.time())}}
+        Path(report).write_text(json.dumps({"message": message}))
+
+
 @contextmanager
 def _counter(what: str) -> Iterator[Callable[[int], None]]:
     """Count and speed on stderr, for work whose length is not known beforehand."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    with _counters(what) as (advance,):
+        yield advance
 
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + what), TextColumn("{task.fields[speed]}"))
+
+@contextmanager
+def _counters(*kinds: str) -> Iterator[list[Callable[[int], None]]]:
+    """Several counts, each shown and timed from its first number on."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.completed:,.0f} {task.description}"),
+        TextColumn("{task.fields[speed]}"),
+    )
     console = Console(stderr=True)
     with Progress(
         *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task("", total=None, speed="")
+        tasks = [bar.add_task(kind, total=None, speed="", start=i == 0, visible=i == 0) for i, kind in enumerate(kinds)]
 
-        def advance(count: int) -> None:
+        def advance(task: TaskID, count: int) -> None:
+            state = bar.tasks[task]
+            if not state.started:
+                bar.start_task(task)
             bar.advance(task, count)
-            state = bar.tasks[0]
-            bar.update(task, speed=f"{state.completed / max(state.elapsed or 0.0, 1e-9):,.1f} {what}/s")
+            speed = f"{state.completed / state.elapsed:,.1f} {state.description}/s" if state.elapsed else ""
+            bar.update(task, speed=speed, visible=True)
 
-        yield advance
+        yield [partial(advance, task) for task in tasks]
 
 
 @app.command(
@@ -197,8 +223,11 @@ def pretrain(
     from hexamer.manifest import make_settings, read_settings
     from hexamer.training import PretrainConfig
     from hexamer.training import pretrain as train
+    from hexamer.training.recipe import find_model
 
-    given: dict[str, Any] = {"out": out, "size": size, "max_steps": max_steps, "seed": seed, "start_from": start_from}
+    given: dict[str, Any] = {"out": out, "size": size, "max_steps": max_steps, "seed": seed}
+    # A recipe's paths start at its folder, those of the command line here.
+    given["start_from"] = find_model(start_from, Path()) if start_from else None
     # `--genome a.fa b.fa`: what follows the first file arrives as an argument.
     recipes = [path for path in inputs or [] if path.suffix == ".toml" or not genome]
     files = [*(genome or []), *(str(path) for path in inputs or [] if path not in recipes)]
@@ -271,8 +300,10 @@ def build_corpus(
             raise SettingsError("--variants belongs to a single FASTA; a manifest names variants for each genome")
         given = {"out": "corpus", "genomes": [source | {"variants": variants or ()} for source in sources]}
         genomes = make_settings(PretrainConfig, given, "build-corpus").genomes
-    with _counter("bases") as advance:
-        corpus = build(genomes, out, advance=advance)
+    # Records of variant files are read before any base: there a count of them stands in the first line.
+    kinds = ("records", "bases") if any(source.variant_files for source in genomes) else ("bases",)
+    with _counters(*kinds) as counts:
+        corpus = build(genomes, out, advance=counts[-1], advance_records=counts[0])
     typer.echo(_corpus_table(corpus))
     _say(f"wrote {out}")
 
@@ -344,13 +375,15 @@ def evaluate_lm(
     """Restore masked tokens of held-out sequence, beside token frequencies and Markov chains (nats per token)."""
     from typing import cast
 
+    from hexamer.genome import Genome
     from hexamer.manifest import describe_file, write_manifest
     from hexamer.model import describe_model, load_model
     from hexamer.report import check_figure_path, check_table_path, draw_evaluation, show_evaluation, write_table
     from hexamer.tokens import Corpus
     from hexamer.training import evaluate_lm as evaluate
-    from hexamer.training import measure_overlap
+    from hexamer.training import held_out_regions, measure_overlap
     from hexamer.training.reconstruction import MaskingKind
+    from hexamer.training.snps import check_variants
 
     files = _named_files(annotation or [])
     if out is not None:
@@ -359,27 +392,30 @@ def evaluate_lm(
         check_figure_path(figure)
     if (variants is None) != (genome is None):
         raise SettingsError("--variants FILE and --genome FASTA belong together: the genome that they were called on")
-    encoder, read = load_model(model, device=device), Corpus(corpus)
+    read = Corpus(corpus)
+    if variants is not None and genome is not None:
+        with Genome(genome) as reference:
+            check_variants(variants, reference, held_out_regions(read, reference)[1])
+    encoder = load_model(model, device=device)
     length = encoder.config.max_tokens if tokens is None else tokens
     options: dict[str, Any] = {"windows": windows, "tokens": length, "seed": seed}
-    with _counter("windows") as advance:
-        kind = cast(MaskingKind, masking)
-        tables = {"": evaluate(encoder, read, **options, masking=kind, annotations=files, advance=advance)}
-    typer.echo(show_evaluation(tables[""]))
-    if variants is not None and genome is not None:
-        tables["snps"] = _snp_table(encoder, read, variants, genome, options)
-    if duplicates:
-        with _counter("bases") as advance:
-            tables["duplicates"] = measure_overlap(read, advance=advance)
-    for name, table in tables.items():
-        if name:
-            typer.echo("\n" + table.to_string(index=False, float_format="{:.4f}".format))
+
+    def finish(table: Any, name: str = "") -> None:
+        """Write a table as soon as it is made: what comes after it may fail."""
+        typer.echo(
+            "\n" + table.to_string(index=False, float_format="{:.4f}".format) if name else show_evaluation(table)
+        )
         if out is not None:
             path = out.with_name(f"{out.stem}.{name}{out.suffix}") if name else out
             write_table(table, path)
             _say(f"wrote {path}")
+
+    with _counter("windows") as advance:
+        kind = cast(MaskingKind, masking)
+        table = evaluate(encoder, read, **options, masking=kind, annotations=files, advance=advance)
+    finish(table)
     if figure is not None:
-        draw_evaluation(tables[""], figure, title=model)
+        draw_evaluation(table, figure, title=model, k=encoder.tokenizer.k)
         _say(f"wrote {figure}")
     if first := out or figure:
         inputs = {name: [describe_file(path) for path in paths] for name, paths in files.items()}
@@ -387,6 +423,11 @@ def evaluate_lm(
         facts |= {"masking": masking, "annotations": inputs}
         facts |= {"variants": describe_file(variants), "genome": describe_file(genome)} if variants and genome else {}
         write_manifest(first.with_name(first.name + ".manifest.json"), **facts)
+    if variants is not None and genome is not None:
+        finish(_snp_table(encoder, read, variants, genome, options), "snps")
+    if duplicates:
+        with _counter("bases") as advance:
+            finish(measure_overlap(read, advance=advance), "duplicates")
 
 
 def _named_files(given: list[str]) -> dict[str, list[str]]:
@@ -421,13 +462,11 @@ def _snp_table(encoder: Any, corpus: Any, variants: Path, genome: Path, options:
 
 @app.command(epilog=_examples("hexamer doctor", "hexamer doctor --model my-model/"))
 def doctor(model: ModelOption = "hexamer-tiny", device: DeviceOption = "auto") -> None:
-    """Say what is installed, where it would run, and whether the model loads."""
-    import time
-
+    """Say what is installed, where it would run, on which kernels and why, and whether the model loads."""
     import torch
 
     from hexamer.manifest import package_versions
-    from hexamer.model import load_model
+    from hexamer.model import list_backends, load_model
 
     for part, version in package_versions().items():
         typer.echo(f"{part:<12} {version}")
@@ -437,6 +476,9 @@ def doctor(model: ModelOption = "hexamer-tiny", device: DeviceOption = "auto") -
     size = sum(parameter.numel() for parameter in encoder.parameters())
     typer.echo(f"{'model':<12} {model}: {size:,} weights, loaded in {time.perf_counter() - began:.2f} s")
     typer.echo(f"{'window':<12} {encoder.config.max_tokens} tokens, {encoder.config.max_bases:,} bases")
+    head_width = encoder.config.width // encoder.config.heads
+    for backend in list_backends(encoder.device, head_width=head_width):
+        typer.echo(f"{backend.part:<12} {backend}")
 
 
 def _show_version(shown: bool) -> None:
@@ -466,10 +508,10 @@ def main() -> None:
     try:
         app()
     except HexamerError as error:
-        _say(f"hexamer: {error}")
+        _say_once(f"hexamer: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
-        _say("hexamer: stopped")
+        _say_once("hexamer: stopped")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

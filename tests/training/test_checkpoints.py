@@ -1,7 +1,9 @@
+import json
+
 import pytest
 import torch
 
-from hexamer.errors import CheckpointError
+from hexamer.errors import CheckpointError, OutputError, SettingsError
 from hexamer.model import load_model
 from hexamer.training import export_checkpoint
 from hexamer.training.checkpoints import find_checkpoints, load_checkpoint, save_checkpoint
@@ -31,6 +33,33 @@ def test_a_checkpoint_restores_every_bit(tmp_path):
         steps(r, 9)
     for name, value in weights(run).items():
         assert torch.equal(value, weights(other)[name]), name
+
+
+def test_a_state_is_json_before_the_first_evaluation_too(tmp_path):
+    folder = save_checkpoint(steps(new_run(), 0), tmp_path, keep=1)
+    text = (folder / "state.json").read_text()
+    assert '"best": null' in text
+    for old in (text, text.replace("null", "Infinity", 1)):  # as earlier versions wrote it
+        (folder / "state.json").write_text(old)
+        run = new_run()
+        load_checkpoint(run, folder)
+        assert (run.best, run.saved) == (float("inf"), folder)
+
+
+def test_a_checkpoint_knows_its_corpus(tmp_path):
+    run, other = steps(new_run(), 0), new_run()
+    run.origin = {"corpus_digest": "a", "started_from": {"source": "x"}}
+    folder = save_checkpoint(run, tmp_path, keep=1)
+    other.origin["corpus_digest"] = "b"
+    with pytest.raises(SettingsError, match="learnt from a corpus of other content"):
+        load_checkpoint(other, folder)
+    other.origin["corpus_digest"] = "a"
+    load_checkpoint(other, folder)
+    assert other.origin == run.origin
+    state = json.loads((folder / "state.json").read_text())
+    del state["origin"]
+    (folder / "state.json").write_text(json.dumps(state))
+    load_checkpoint(new_run(), folder)
 
 
 def test_checkpoints_are_models_and_the_newest_stay(tmp_path):
@@ -67,6 +96,19 @@ def test_a_half_written_checkpoint_is_no_checkpoint(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001", "step-00000002"], "rests are removed"
 
 
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    run = steps(new_run(), 0)
+    save_checkpoint(run, tmp_path, keep=2)
+
+    def fill(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hexamer.training.checkpoints.save_file", fill)
+    with pytest.raises(OutputError, match=r"step-00000002: cannot be written .*No space left .* --resume would work"):
+        save_checkpoint(steps(run, 1), tmp_path, keep=2)
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["step-00000001"]
+
+
 def test_a_checkpoint_of_another_size_is_refused(tmp_path):
     folder = save_checkpoint(steps(new_run(), 0), tmp_path, keep=1)
     with pytest.raises(CheckpointError, match=r"width=16.*this run has.*width=32"):
@@ -76,9 +118,10 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["optimizer.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_told(tmp_path, name: str):
     folder = save_checkpoint(steps(new_run(), 0), tmp_path, keep=1)
-    (folder / name).write_bytes(b"{")
-    with pytest.raises(CheckpointError, match=r"optimiser or step cannot be read .* remove it to go on"):
-        load_checkpoint(new_run(), folder)
+    for damage in (b"{", b"[]"):
+        (folder / name).write_bytes(damage)
+        with pytest.raises(CheckpointError, match=r"optimiser or step cannot be read .* remove it to go on"):
+            load_checkpoint(new_run(), folder)
 
 
 def test_a_checkpoint_is_exported_as_a_model(tmp_path):

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from hexamer.errors import SettingsError
 from hexamer.model import ModelConfig, NucleotideTransformer
-from hexamer.training.loop import Run, train, train_step
+from hexamer.training.loop import Run, check_finite, train, train_step
 from hexamer.training.objective import MaskedObjective
 from hexamer.training.optimizer import make_adamw
 from hexamer.training.parallel import Processes
@@ -92,3 +93,16 @@ def test_what_goes_wrong_in_drawing_is_told():
 
     with pytest.raises(ValueError, match="no such window"):
         train(new_run(), draw, lambda _: 1e-3, last=2, clip=1.0, bf16=False, after=lambda _: None)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change(tmp_path):
+    run = new_run()
+    before = run.model.embed_tokens.weight.detach().clone()
+    ids, corrupted, weights = batch(1, 2)
+    with pytest.raises(SettingsError, match=r"step 1: loss nan, gradient norm .* \(there is no checkpoint yet\)"):
+        train_step(run, [(ids, corrupted, weights * float("nan"))], 1e-3, clip=1.0, bf16=False)
+    assert run.step == 0
+    assert torch.equal(run.model.embed_tokens.weight, before)
+    run.saved = tmp_path / "step-00000004"
+    with pytest.raises(SettingsError, match=r"step 7: held-out loss inf; .* \(--from .*step-00000004\) or anew"):
+        check_finite(run, 7, {"held-out loss": float("inf")})

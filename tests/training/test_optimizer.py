@@ -32,6 +32,9 @@ def test_cooldown_falls_to_a_hundredth():
 def test_mistakes_and_adamw(model):
     with pytest.raises(SettingsError, match="0 <= start <= peak"):
         Schedule(start=1.0, peak=0.1)
+    for peak in (float("inf"), float("nan"), 0.0):
+        with pytest.raises(SettingsError, match="a finite peak > 0"):
+            Schedule(start=0.0, peak=peak)
     group, others = make_adamw(model, weight_decay=0.1).param_groups
     assert (group["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
     names = {id(parameter): name for name, parameter in model.named_parameters()}

@@ -1,5 +1,7 @@
+import gzip
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from importlib import import_module
@@ -10,18 +12,29 @@ import torch
 
 from hexamer.errors import CheckpointError, GenomeError, OutputError, SettingsError
 from hexamer.manifest import read_settings
-from hexamer.model import SIZES, ModelConfig, NucleotideTransformer, save_model
-from hexamer.tokens import Corpus, Sampler, Tokenizer, build_corpus
+from hexamer.model import SIZES, ModelConfig, NucleotideTransformer, load_model, save_model
+from hexamer.tokens import build_corpus
 from hexamer.training import PretrainConfig, Schedule, pretrain
 from hexamer.training.checkpoints import find_checkpoints
-from hexamer.training.parallel import Processes
-from hexamer.training.pretrain import draw_batches
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """The size "tiny", made tinier, so that a run takes a second."""
     monkeypatch.setitem(SIZES, "tiny", ModelConfig(layers=1, width=16, heads=2, ffn=16))
+
+
+def die(*_, **__):
+    raise KeyboardInterrupt
+
+
+def half_a_run(config: PretrainConfig, monkeypatch, relative_to: Path = Path()) -> PretrainConfig:
+    """Killed in step 3, after checkpoint 2."""
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("hexamer.training.pretrain"), "held_out_losses", die)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(config, relative_to=relative_to, progress=False)
+    return config
 
 
 def log_of(config: PretrainConfig):
@@ -47,15 +60,7 @@ def test_a_run_learns_and_leaves_what_it_promises(config):
 
 def test_a_killed_run_goes_on_to_the_same_weights_and_log(config, tmp_path, monkeypatch):
     whole = pretrain(config, progress=False)
-    killed = replace(config, out=str(tmp_path / "killed"))
-
-    def die(*_, **__):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(import_module("hexamer.training.pretrain"), "_held_out_losses", die)
-        with pytest.raises(KeyboardInterrupt):  # in step 3, after checkpoint 2
-            pretrain(killed, progress=False)
+    killed = half_a_run(replace(config, out=str(tmp_path / "killed")), monkeypatch)
     with (tmp_path / "killed" / "log.jsonl").open("a") as file:
         file.write('{"step": 3, "lo')
     resumed = pretrain(killed, resume=True, progress=False)
@@ -64,22 +69,6 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_log(config, tmp_path, monk
     keep = ("step", "loss", "accuracy", "gradient_norm", "lr", "tokens", "held_out")
     first, second = ([{k: r[k] for k in keep if k in r} for r in log_of(c)] for c in (config, killed))
     assert first == second
-
-
-def test_batches_are_a_function_of_settings_and_step(config):
-    pretrain(config, progress=False)
-    corpus = Corpus(Path(config.out) / "corpus")
-    sampler = Sampler(corpus, Tokenizer(), tokens=config.tokens, rows=config.rows, seed=config.seed)
-    alone = Processes(0, 1, torch.device("cpu"))
-    first, again, other = (draw_batches(sampler, config, alone, step) for step in (4, 4, 5))
-    assert all(torch.equal(a, b) for x, y in zip(first, again, strict=True) for a, b in zip(x, y, strict=True))
-    assert not torch.equal(first[0][0], other[0][0])
-    assert (len(first), first[0][0].shape) == (2, (2, 40))
-    # Three processes share four rows: as many batches each, and blank rows have no weight.
-    shared = [draw_batches(sampler, config, replace(alone, rank=rank, count=3), 4) for rank in range(3)]
-    assert [len(batches) for batches in shared] == [1, 1, 1]
-    rows = [row for batches in shared for ids, _, weights in batches for row in ids[weights.any(1)].tolist()]
-    assert sorted(rows) == sorted(row for ids, _, _ in first for row in ids.tolist())
 
 
 def test_two_runs_are_not_mixed(config):
@@ -116,10 +105,10 @@ def test_a_terminated_run_saves_and_goes_on_to_the_same_weights(config, tmp_path
     stopped = replace(config, out=str(tmp_path / "stopped"), evaluate_every=0, save_every=100)
     drawn = import_module("hexamer.training.pretrain").draw_batches
 
-    def draw(sampler, settings, processes, step):
+    def draw(sampler, processes, step, *, batch):
         if step == 4:
             os.kill(os.getpid(), signal.SIGTERM)
-        return drawn(sampler, settings, processes, step)
+        return drawn(sampler, processes, step, batch=batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(import_module("hexamer.training.pretrain"), "draw_batches", draw)
@@ -168,3 +157,81 @@ def test_activation_checkpointing_changes_no_bit(config, tmp_path):
     recomputed = pretrain(replace(config, out=str(tmp_path / "other"), recompute=True), progress=False)
     for (name, a), (_, b) in zip(plain.named_parameters(), recomputed.named_parameters(), strict=True):
         assert torch.equal(a, b), name
+
+
+def test_a_run_goes_on_with_its_own_corpus_only(config, species, tmp_path, monkeypatch):
+    copy = tmp_path / "copy.fa"
+    shutil.copy(species, copy)
+    own = replace(config, genomes=(replace(config.genomes[0], fasta=str(copy)),))
+    half_a_run(own, monkeypatch)
+    shutil.rmtree(Path(own.out) / "corpus")
+    copy.write_text(copy.read_text().replace("ACGTAC", "ACGTAT"))
+    with pytest.raises(SettingsError, match=r"step-00000002: learnt from a corpus of other content"):
+        pretrain(own, resume=True, progress=False)
+    shutil.rmtree(Path(own.out) / "corpus")
+    shutil.copy(species, copy)
+    pretrain(own, resume=True, progress=False)
+
+
+def test_a_corpus_may_move_but_not_change(config, species, tmp_path, monkeypatch):
+    (source,) = config.genomes
+    (tmp_path / "copy.fa.gz").write_bytes(gzip.compress(species.read_bytes()))
+    folders = [str(tmp_path / name) for name in ("one", "moved", "other")]
+    build_corpus([source], folders[0])
+    build_corpus([replace(source, fasta=str(tmp_path / "copy.fa.gz"))], folders[1])
+    build_corpus([replace(source, hold_out=("held:1-4,000",))], folders[2])
+    first = half_a_run(replace(config, genomes=(), corpus=folders[0]), monkeypatch)
+    with pytest.raises(SettingsError, match="a corpus of other content"):
+        pretrain(replace(first, corpus=folders[2]), resume=True, progress=False)
+    pretrain(replace(first, corpus=folders[1]), resume=True, progress=False)
+
+
+def test_checkpoints_of_before_still_resume(config, monkeypatch):
+    half_a_run(config, monkeypatch)
+    (checkpoint,) = find_checkpoints(Path(config.out) / "checkpoints")
+    state = json.loads((checkpoint / "state.json").read_text())
+    del state["origin"]
+    (checkpoint / "state.json").write_text(json.dumps(state | {"best": float("inf")}))
+    pretrain(config, resume=True, progress=False)
+    assert log_of(config)[-1]["step"] == config.max_steps
+    for checkpoint in find_checkpoints(Path(config.out) / "checkpoints"):
+        assert len(json.loads((checkpoint / "state.json").read_text())["origin"]["corpus_digest"]) == 64
+
+
+def test_a_model_to_start_from_is_told_in_the_manifest_and_not_needed_again(config, tmp_path, monkeypatch):
+    recipes = tmp_path / "recipes"
+    sizes = ModelConfig(layers=2, width=8, heads=2, ffn=8, max_tokens=64)
+    save_model(NucleotideTransformer(sizes), recipes / "first")
+    settings = half_a_run(replace(config, start_from="first"), monkeypatch, recipes)
+    shutil.rmtree(recipes / "first")
+    model = pretrain(settings, resume=True, relative_to=recipes, progress=False)
+    assert model.config == sizes
+    manifest = json.loads((Path(config.out) / "manifest.json").read_text())
+    assert manifest["started_from"]["source"] == str(recipes / "first")
+    assert len(manifest["started_from"]["files"]["model.safetensors"]) == 64
+    assert manifest["settings"]["start_from"] == str(recipes / "first")
+    with pytest.raises(SettingsError, match="another start_from"):
+        pretrain(replace(settings, start_from="second"), resume=True, relative_to=recipes, progress=False)
+
+
+def test_a_run_that_diverges_stops_and_says_what_would_work(config):
+    huge = Schedule(start=1e30, peak=1e30, warmup=1)
+    with pytest.raises(SettingsError, match=r"step \d: .*nan; a smaller schedule.peak would work"):
+        pretrain(replace(config, schedule=huge, save_every=1), progress=False)
+    for checkpoint in find_checkpoints(Path(config.out) / "checkpoints"):
+        tensors = load_model(checkpoint).state_dict().values()
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
+
+def test_a_run_goes_on_by_the_same_measure(config, monkeypatch):
+    half_a_run(config, monkeypatch)
+    with pytest.raises(SettingsError, match=r"another evaluate_windows \(4, not 8\)"):
+        pretrain(replace(config, evaluate_windows=8), resume=True, progress=False)
+
+
+def test_a_place_that_cannot_be_written(config, tmp_path):
+    build_corpus(config.genomes, tmp_path / "corpus")
+    (tmp_path / "file").write_text("")
+    other = replace(config, genomes=(), corpus=str(tmp_path / "corpus"), out=str(tmp_path / "file"))
+    with pytest.raises(OutputError, match=r"file: cannot be made .* another --out would work"):
+        pretrain(other, progress=False)

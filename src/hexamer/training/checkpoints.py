@@ -5,9 +5,11 @@ in the hub's layout with `optimizer.safetensors` and `state.json` beside; of a s
 its own part with torch.distributed.checkpoint, as safetensors under `shards/`, in place of the two large files. Both
 kinds resume in both kinds of run; `load_model` reads the first, `export_checkpoint` makes a model folder of either. The
 last few and the best stay; `best` links to the latter. No pickle is written or read.
+Not here: the layout of a model folder (`hexamer.model.checkpoint`), when a checkpoint is written (`pretrain`).
 """
 
 import json
+import math
 import shutil
 import warnings
 from pathlib import Path
@@ -17,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hexamer.errors import CheckpointError
+from hexamer.errors import CheckpointError, OutputError, SettingsError
 from hexamer.model import NucleotideTransformer, load_model, save_model
 from hexamer.model.checkpoint import read_config, write_description
 from hexamer.training.loop import Run
@@ -42,29 +44,18 @@ def save_checkpoint(run: Run, folder: Path, *, keep: int, held_out: float | None
     Returns
     -------
     Path
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the checkpoints before it stay.
     """
     final = folder / f"step-{run.step:08d}"
-    building = folder / f".{final.name}"
-    if run.processes.first:
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-    run.processes.wait()
-    if _is_sharded(run):
-        _save_shards(run, building)
-    elif run.processes.first:
-        save_model(run.model, building)
-        save_file(
-            {name: t.detach().cpu().clone() for name, t in _moments(run).items()}, building / "optimizer.safetensors"
-        )
-    run.processes.wait()
-    if run.processes.first:
-        state = {"step": run.step, "tokens": run.tokens, "best": run.best, "held_out": held_out}
-        (building / "state.json").write_text(json.dumps(state) + "\n")
-        if final.exists():
-            final.rename(folder / f".old-{final.name}")
-        building.rename(final)
-        _prune(folder, keep)
-    run.processes.wait()
+    try:
+        _write_checkpoint(run, final, keep=keep, held_out=held_out)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{final}: cannot be written ({error}); with room for it, --resume would work") from error
+    run.saved = final
     return final
 
 
@@ -95,6 +86,8 @@ def load_checkpoint(run: Run, folder: Path) -> None:
     ------
     CheckpointError
         If the checkpoint is not readable or has other sizes.
+    SettingsError
+        If it learnt from another corpus.
     """
     saved = read_config(folder, None)
     if saved != run.model.config:
@@ -102,6 +95,15 @@ def load_checkpoint(run: Run, folder: Path) -> None:
     _make_moments(run)
     targets = _tensors(run)
     try:
+        state = json.loads((folder / "state.json").read_text())
+        step, tokens = int(state["step"]), int(state["tokens"])
+        best = math.inf if state["best"] is None else float(state["best"])
+        origin = state.get("origin", {})  # older checkpoints have none
+        if origin.get("corpus_digest") not in (None, run.origin.get("corpus_digest")):
+            raise SettingsError(
+                f"{folder}: learnt from a corpus of other content; the same genomes, hold_out and weights would work "
+                "(and the run's corpus/ removed, if it was built from others)"
+            )
         if (folder / "shards").is_dir():
             _load_shards(targets, folder / "shards", alone=run.processes.count == 1)
         else:
@@ -110,14 +112,14 @@ def load_checkpoint(run: Run, folder: Path) -> None:
             with torch.no_grad():
                 for name, target in targets.items():
                     target.copy_(_laid_out_as(target, found[name]))
-        state = json.loads((folder / "state.json").read_text())
-        run.step, run.tokens, run.best = int(state["step"]), int(state["tokens"]), float(state["best"])
         for parameter in run.model.parameters():
-            run.optimizer.state[parameter]["step"].fill_(run.step)
+            run.optimizer.state[parameter]["step"].fill_(step)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder}: optimiser or step cannot be read ({error}); remove it to go on from the one before"
         ) from error
+    run.step, run.tokens, run.best, run.saved = step, tokens, best, folder
+    run.origin |= origin
 
 
 def export_checkpoint(folder: str | Path, out: str | Path) -> Path:
@@ -137,6 +139,8 @@ def export_checkpoint(folder: str | Path, out: str | Path) -> Path:
     ------
     CheckpointError
         If the checkpoint is not readable.
+    OutputError
+        If `out` cannot be written, or holds something that is no model.
     """
     folder = Path(folder)
     if not (folder / "shards").is_dir():
@@ -144,6 +148,32 @@ def export_checkpoint(folder: str | Path, out: str | Path) -> Path:
     model = NucleotideTransformer(read_config(folder, None)).requires_grad_(False)
     _load_shards({f"weights.{name}": t for name, t in model.state_dict().items()}, folder / "shards", alone=True)
     return save_model(model, out)
+
+
+def _write_checkpoint(run: Run, final: Path, *, keep: int, held_out: float | None) -> None:
+    """Write under a hidden name, and rename when all is there."""
+    folder, building = final.parent, final.with_name(f".{final.name}")
+    if run.processes.first:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+    run.processes.wait()
+    if _is_sharded(run):
+        _save_shards(run, building)
+    elif run.processes.first:
+        save_model(run.model, building)
+        save_file(
+            {name: t.detach().cpu().clone() for name, t in _moments(run).items()}, building / "optimizer.safetensors"
+        )
+    run.processes.wait()
+    if run.processes.first:
+        best = run.best if math.isfinite(run.best) else None  # JSON knows no infinity
+        state = {"step": run.step, "tokens": run.tokens, "best": best, "held_out": held_out, "origin": run.origin}
+        (building / "state.json").write_text(json.dumps(state, allow_nan=False) + "\n")
+        if final.exists():
+            final.rename(folder / f".old-{final.name}")
+        building.rename(final)
+        _prune(folder, keep)
+    run.processes.wait()
 
 
 def _prune(folder: Path, keep: int) -> None:

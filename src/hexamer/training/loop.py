@@ -4,15 +4,18 @@ Not here: what is learnt (`objective`), how fast (`optimizer`), how processes sh
 on disk (`checkpoints`).
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hexamer.errors import SettingsError
 from hexamer.model import NucleotideTransformer
 from hexamer.training.parallel import Processes, sync_gradients, whole
 
@@ -31,8 +34,12 @@ class Run:
     processes: Processes
     step: int = 0
     tokens: int = 0
-    best: float = float("inf")
+    best: float = math.inf
     """Lowest mean held-out loss so far."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """What it learns from: `corpus_digest`, and `started_from` (a model's description); kept with checkpoints."""
+    saved: Path | None = None
+    """The newest checkpoint."""
     stop_asked: bool = False
     """Set, by a signal to this process, to stop early."""
     stopping: bool = False
@@ -59,6 +66,11 @@ def train_step(run: Run, batches: list[Batch], rate: float, *, clip: float, bf16
     -------
     dict
         `loss` (nats per token that was asked for, weighted), `accuracy`, `gradient_norm`.
+
+    Raises
+    ------
+    SettingsError
+        If the loss or the gradient's norm is not finite; the weights are those of the step before.
     """
     for group in run.optimizer.param_groups:
         group["lr"] = rate
@@ -79,17 +91,38 @@ def train_step(run: Run, batches: list[Batch], rate: float, *, clip: float, bf16
         (loss * scale).backward()
         total += float(loss.detach())
         correct += int(right)
-    norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), clip or float("inf"))
+    norm = float(whole(torch.nn.utils.clip_grad_norm_(run.model.parameters(), clip or math.inf)))
+    total, right_in_all = run.processes.add_up(total, correct)
+    loss = total / max(weight, 1e-12)
+    check_finite(run, run.step + 1, {"loss": loss, "gradient norm": norm})
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     run.step += 1
     run.tokens += int(tokens)
-    total, right_in_all = run.processes.add_up(total, correct)
-    return {
-        "loss": total / max(weight, 1e-12),
-        "accuracy": right_in_all / max(asked, 1),
-        "gradient_norm": float(whole(norm)),
-    }
+    return {"loss": loss, "accuracy": right_in_all / max(asked, 1), "gradient_norm": norm}
+
+
+def check_finite(run: Run, step: int, figures: dict[str, float]) -> None:
+    """Stop a run that has diverged, before its weights are saved.
+
+    Parameters
+    ----------
+    run : Run
+    step : int
+        1-based.
+    figures : dict of str to float
+        By name, the same in all processes.
+
+    Raises
+    ------
+    SettingsError
+        If one of them is not finite; the message names the last checkpoint.
+    """
+    if all(map(math.isfinite, figures.values())):
+        return
+    told = ", ".join(f"{name} {value:g}" for name, value in figures.items())
+    saved = f"from the last checkpoint (--from {run.saved}) or anew" if run.saved else "(there is no checkpoint yet)"
+    raise SettingsError(f"step {step}: {told}; a smaller schedule.peak would work, in a new run {saved}")
 
 
 def train(
@@ -118,6 +151,11 @@ def train(
         As `train_step`.
     after : callable
         Gets each step's record: `step`, `loss`, `accuracy`, `gradient_norm`, `lr`, `tokens` (so far), `seconds`.
+
+    Raises
+    ------
+    SettingsError
+        If the run diverges, as `train_step`; errors of `draw` and `after` are passed on.
     """
     began = time.perf_counter()
     for batches in _drawn_ahead(draw, range(run.step + 1, last + 1)):

@@ -5,6 +5,7 @@ root. A short run wants the same shape with other numbers, and gains from a last
 an option (off as published). Source: model cards, and Dalla-Torre et al. (2025), Methods.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,13 @@ from hexamer.model import NucleotideTransformer
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Learning rate as a function of the step, 1-based."""
+    """Learning rate as a function of the step, 1-based.
+
+    Raises
+    ------
+    SettingsError
+        If a rate is not finite or the start above the peak, or a number of steps is out of its range.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -32,11 +39,17 @@ class Schedule:
     def __post_init__(self) -> None:
         if not (
             0 <= self.start <= self.peak
-            and self.peak > 0
+            and 0 < self.peak < math.inf
             and (self.warmup is None or self.warmup >= 1)
             and self.cooldown >= 0
         ):
-            raise SettingsError(f"{self}: 0 <= start <= peak, warmup >= 1 and cooldown >= 0 would work")
+            raise SettingsError(
+                f"{self}: 0 <= start <= peak, a finite peak > 0, warmup >= 1 and cooldown >= 0 would work"
+            )
+
+    def warmup_steps(self, last: int) -> int:
+        """Say how many steps of a run of `last` warm up."""
+        return min(16_000, max(last // 20, 1)) if self.warmup is None else self.warmup
 
     def rate(self, step: int, last: int) -> float:
         """Learning rate.
@@ -58,7 +71,7 @@ class Schedule:
         >>> schedule.rate(16_000, 10**6), schedule.rate(64_000, 10**6)
         (0.0001, 5e-05)
         """
-        warmup = min(16_000, max(last // 20, 1)) if self.warmup is None else self.warmup
+        warmup = self.warmup_steps(last)
         if step <= warmup:
             rate = self.start + (self.peak - self.start) * step / warmup
         else:

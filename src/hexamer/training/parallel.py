@@ -73,6 +73,11 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
     Yields
     ------
     Processes
+
+    Raises
+    ------
+    SettingsError
+        If there is no such device.
     """
     count, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     target = pick_device(device)
@@ -150,7 +155,19 @@ def sync_gradients(module: nn.Module, *, on: bool) -> None:
 
 
 def check_batch(rows: int, processes: Processes) -> None:
-    """Raise SettingsError if there are more processes than rows in a step."""
+    """Make sure that every process has something to do.
+
+    Parameters
+    ----------
+    rows : int
+        Windows of a step.
+    processes : Processes
+
+    Raises
+    ------
+    SettingsError
+        If there are more processes than rows.
+    """
     if processes.count > rows:
         raise SettingsError(
             f"{processes.count} processes for {rows} windows a step; a larger step_tokens or fewer processes would work"

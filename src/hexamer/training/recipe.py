@@ -1,18 +1,25 @@
-"""Settings of a pre-training run; a recipe is this as TOML."""
+"""Settings of a pre-training run; a recipe is this as TOML.
 
+Not here: learning rate (`optimizer`), how windows are laid and masked (`hexamer.tokens`).
+"""
+
+import math
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from hexamer.errors import SettingsError
 from hexamer.manifest import STRICT
 from hexamer.model import ModelConfig, named_size
+from hexamer.model.checkpoint import PACKAGED
 from hexamer.tokens import GenomeSource, Masking, Sampling, read_sources
 from hexamer.training.optimizer import Schedule
 from hexamer.training.parallel import Mode
 
-FREE = {"out", "corpus", "batch", "save_every", "keep", "evaluate_every", "evaluate_windows"}
-FREE |= {"parallel", "recompute", "compile"}
-"""Settings that may differ when a run is resumed: they change no step's windows."""
+FREE = {"out", "corpus", "batch", "save_every", "keep", "evaluate_every", "parallel", "recompute", "compile"}
+"""Settings that may differ when a run is resumed: they change no step's windows, nor what the best checkpoint is by.
+
+A corpus may lie elsewhere; that it holds the same is for the checkpoint to say (`Corpus.digest`).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +29,7 @@ class PretrainConfig:
     Raises
     ------
     SettingsError
-        If a value is out of its range.
+        If a value is out of its range, or two settings exclude each other.
     """
 
     __pydantic_config__ = STRICT
@@ -40,7 +47,8 @@ class PretrainConfig:
     model: ModelConfig | None = None
     """Sizes of the encoder in place of a named one."""
     start_from: str = ""
-    """A model to go on from (packaged name, folder or hub id) in place of random weights of some size."""
+    """A model to go on from (packaged name, folder or hub id) in place of random weights of some size; a relative
+    folder starts at the recipe's, if there is one, else where the command runs."""
     max_steps: int = 1000
     """Optimiser steps."""
     tokens: int = 1000
@@ -86,6 +94,9 @@ class PretrainConfig:
             )
         if self.model is not None and self.size != "tiny":
             raise SettingsError(f"size = {self.size!r} and [model] given; one of them would work")
+        if self.start_from and (self.model is not None or self.size != "tiny"):
+            other = "[model]" if self.model is not None else f"size = {self.size!r}"
+            raise SettingsError(f"start_from = {self.start_from!r} and {other} given; a model has its own sizes")
         most = self.encoder.max_tokens
         if self.tokens < 3 or (not self.start_from and self.tokens > most):
             raise SettingsError(f"tokens = {self.tokens}; 3 to {most} (size {self.size!r}) would work")
@@ -93,12 +104,18 @@ class PretrainConfig:
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} = {getattr(self, name)}; a positive number would work")
         for name in ("seed", "clip", "weight_decay", "evaluate_every"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise SettingsError(f"{name} = {getattr(self, name)}; 0 or more would work")
         if self.seed >= 2**63:
             raise SettingsError(f"seed = {self.seed}; less than 2**63 would work")
         if self.step_tokens < self.tokens:
             raise SettingsError(f"step_tokens = {self.step_tokens}; at least the {self.tokens} of a window would work")
+        warmup, cooldown = self.schedule.warmup_steps(self.max_steps), self.schedule.cooldown
+        if warmup + cooldown > self.max_steps:
+            raise SettingsError(
+                f"warmup of {warmup} and cooldown of {cooldown} steps in max_steps = {self.max_steps}; "
+                "shorter ones, or a longer run, would work"
+            )
 
     @property
     def encoder(self) -> ModelConfig:
@@ -111,23 +128,72 @@ class PretrainConfig:
         return self.step_tokens // self.tokens
 
     def sources(self) -> tuple[GenomeSource, ...]:
-        """Give the genomes, those of the manifest read."""
+        """Give the genomes, those of the manifest read.
+
+        Raises
+        ------
+        SettingsError
+            If the manifest cannot be read, or a file that it names is missing.
+        """
         return read_sources(self.manifest) if self.manifest else self.genomes
 
     def starting_at(self, folder: Path) -> "PretrainConfig":
-        """Make input paths absolute, so that it holds from any folder."""
+        """Make input paths absolute, so that it holds from any folder.
+
+        Parameters
+        ----------
+        folder : Path
+            Where relative paths start.
+
+        Returns
+        -------
+        PretrainConfig
+        """
         return replace(
             self,
             genomes=tuple(source.starting_at(folder) for source in self.genomes),
             manifest=str((folder / self.manifest).resolve()) if self.manifest else "",
             corpus=str((folder / self.corpus).resolve()) if self.corpus else "",
+            start_from=find_model(self.start_from, folder),
         )
 
     def differences(self, other: "PretrainConfig") -> list[str]:
-        """Name settings that would make another run of this one, as `name (theirs, not ours)`."""
+        """Name settings that would make another run of this one.
+
+        Parameters
+        ----------
+        other : PretrainConfig
+            Of the run that is there.
+
+        Returns
+        -------
+        list of str
+            As `name (theirs, not ours)`.
+        """
         return [
             f"{field.name} ({theirs!r}, not {ours!r})" if len(f"{theirs}{ours}") < 60 else field.name
             for field in fields(self)
             for theirs, ours in [(getattr(other, field.name), getattr(self, field.name))]
             if field.name not in FREE and theirs != ours
         ]
+
+
+def find_model(name: str, folder: Path) -> str:
+    """Make the path of a model folder absolute.
+
+    Parameters
+    ----------
+    name : str
+        As `PretrainConfig.start_from`.
+    folder : Path
+        Where a relative path starts.
+
+    Returns
+    -------
+    str
+        The name as it is where there is no such model folder: it may be packaged, a hub id, or lie elsewhere.
+    """
+    is_folder = (
+        bool(name) and not (PACKAGED / name / "config.json").exists() and (folder / name / "config.json").is_file()
+    )
+    return str((folder / name).resolve()) if is_folder else name
