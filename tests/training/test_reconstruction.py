@@ -16,12 +16,13 @@ def windows(model, count: int = 6, tokens: int = 20):
     return np.stack(model.tokenizer.encode(texts))
 
 
-def test_random_masks_are_those_of_training(model):
+def test_random_masks_are_those_of_training_and_asked_only_where_nothing_is_seen(model):
     ids = windows(model)
     corrupted, selected = mask_windows(model.tokenizer, ids, kind="random", seed=3)
-    expected = mask_tokens(model.tokenizer, ids, np.random.default_rng(3))
-    assert (corrupted == expected[0]).all()
-    assert (selected == expected[1]).all()
+    expected, chosen = mask_tokens(model.tokenizer, ids, np.random.default_rng(3))
+    assert (corrupted == expected).all()
+    assert (selected == (chosen & (expected == MASK_ID))).all()
+    assert 0 < selected.sum() < chosen.sum()
 
 
 @pytest.mark.parametrize("tokens", [4, 5, 20, 21])

@@ -1,13 +1,14 @@
 """Losses on held-out windows while a run goes on: by them the best checkpoint is known.
 
-The windows and their masks are the same at every evaluation, and masked as the run's own are. Not here: what a trained
+The windows and their masks are the same at every evaluation, and masked as the run's own are; asked is only where they
+read `<mask>`, since repeating a token that is seen is no knowledge of genomes. Not here: what a trained
 model is worth (`evaluate`), the baselines (`baselines`).
 """
 
 import numpy as np
 import torch
 
-from hexamer.tokens import Sampler, Windows, mask_tokens
+from hexamer.tokens import MASK_ID, Sampler, Windows, mask_tokens
 from hexamer.training.batches import make_batches
 from hexamer.training.loop import Run
 
@@ -34,8 +35,8 @@ def held_out_windows(sampler: Sampler, *, windows: int) -> dict[str, Windows]:
         if ids:
             rows = np.stack(ids)
             rng = np.random.default_rng(0)
-            corrupted, selected = mask_tokens(sampler.tokenizer, rows, rng, masking=sampler.masking)
-            found[genome] = Windows(rows, corrupted, selected.astype(np.float32))
+            corrupted, _ = mask_tokens(sampler.tokenizer, rows, rng, masking=sampler.masking)
+            found[genome] = Windows(rows, corrupted, (corrupted == MASK_ID).astype(np.float32))
     return found
 
 

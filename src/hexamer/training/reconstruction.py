@@ -66,7 +66,8 @@ def mask_windows(tokenizer: Tokenizer, ids: Ids, *, kind: MaskingKind, seed: int
     ids : int32 array [W, L]
         Windows without N.
     kind : {"random", "central"}
-        As in training (15 %, of which 80 % are masked, 10 % changed, 10 % left), or the middle token alone.
+        As in training (15 %, of which 80 % read `<mask>`, 10 % another token, 10 % their own), or the middle token
+        alone.
     seed : int
         Of random masks.
 
@@ -74,6 +75,8 @@ def mask_windows(tokenizer: Tokenizer, ids: Ids, *, kind: MaskingKind, seed: int
     -------
     corrupted : int32 array [W, L]
     selected : bool array [W, L]
+        Where the window reads `<mask>`. The others are not asked: a model that has learnt to repeat what it sees would
+        get a tenth of its tokens for nothing, which no baseline sees.
 
     Raises
     ------
@@ -90,7 +93,8 @@ def mask_windows(tokenizer: Tokenizer, ids: Ids, *, kind: MaskingKind, seed: int
     """
     check_kind(kind)
     if kind == "random":
-        return mask_tokens(tokenizer, ids, np.random.default_rng(seed))
+        corrupted, _ = mask_tokens(tokenizer, ids, np.random.default_rng(seed))
+        return corrupted, corrupted == MASK_ID
     selected = np.zeros(ids.shape, dtype=bool)
     selected[:, ids.shape[1] // 2] = True
     return np.where(selected, MASK_ID, ids).astype(np.int32), selected
