@@ -2,8 +2,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from hexamer.effects.likelihood import masked_log_probabilities, window_loss
-from hexamer.embeddings import pad_ids
+from hexamer.effects.likelihood import masked_log_probabilities, window_losses
+from hexamer.model import pack
 from hexamer.tokens import MASK_ID
 
 
@@ -17,10 +17,10 @@ def test_masked_log_probabilities_equal_a_full_forward_pass(model):
     assert windows[0][4] != MASK_ID, "the caller's window was changed"
 
 
-def test_window_loss_leaves_out_cls_and_padding(model):
+def test_window_losses_leave_out_cls(model):
     windows = model.tokenizer.encode(["ACGTTG" * 9, "TTGACCGA" * 2])
-    ids = pad_ids(windows, torch.device("cpu"))
-    got = window_loss(ids, model(ids).logits)
+    packed = pack(windows, torch.device("cpu"))
+    got = window_losses(packed, model.lm_head(model.encode(packed).hidden[model.config.layers]))
     for window, loss in zip(windows, got, strict=True):
         one = torch.as_tensor(window)[None].long()
         expected = F.cross_entropy(model(one).logits[0, 1:], one[0, 1:])

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexamer.embeddings import batches_by_length, embed
+from hexamer.embeddings import embed
 from hexamer.embeddings.extract import plan_windows
 from hexamer.errors import SequenceError, SettingsError
 from hexamer.genome import Genome, Interval
@@ -25,13 +25,6 @@ def test_every_token_counts_in_exactly_one_window(tokens, longest):
     assert counted == list(range(tokens))
     assert all(0 <= start <= end <= tokens and end - start <= longest for start, end, _ in windows)
     assert all(keep.start >= 1 and keep.stop <= end - start + 1 for start, end, keep in windows)
-
-
-@given(st.lists(st.integers(1, 50), max_size=30), st.integers(1, 100))
-def test_batches_hold_each_window_once_within_the_budget(lengths, budget):
-    batches = list(batches_by_length(lengths, budget))
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    assert all(len(b) == 1 or max(lengths[i] for i in b) * len(b) <= budget for b in batches)
 
 
 @pytest.mark.parametrize("pool", ["mean", "max", "cls", "none"])

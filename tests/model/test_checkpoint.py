@@ -226,8 +226,8 @@ def test_norm_eps_in_place_of_the_config(v2: Path):
 
 
 def test_options_that_do_not_exist(v2: Path):
-    with pytest.raises(SettingsError, match="precision 'fast' is unknown; 'exact'"):
-        load_model(v2, precision="fast")
+    with pytest.raises(SettingsError, match="precision 'half' is unknown; 'exact'"):
+        load_model(v2, precision="half")
     with pytest.raises(SettingsError, match="device 'abacus' is unknown"):
         load_model(v2, device="abacus")
 

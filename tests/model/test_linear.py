@@ -90,3 +90,18 @@ def test_adapters_take_it_for_a_linear_layer():
     assert isinstance(layer, nn.Linear)
     assert list(layer.state_dict()) == ["weight", "bias"]
     assert repr(layer) == "Linear(in_features=4, out_features=5, bias=True)"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gelu_is_taken_of_the_map(vendor: str, dtype: torch.dtype):
+    ours, exact = pair(32, 48, bias=True)
+    x = torch.randn(5, 32, dtype=dtype)
+    wanted = nn.functional.gelu(exact(x.double()))
+    allowed = 1e-5 if dtype == torch.float32 else 2e-2
+    ours.to(dtype)
+    with_gradients = ours.gelu(x)
+    assert with_gradients.requires_grad
+    with torch.inference_mode():
+        for found in (ours.gelu(x), with_gradients):
+            assert found.dtype == dtype
+            torch.testing.assert_close(found.double(), wanted, atol=allowed, rtol=allowed)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hexamer.errors import SequenceError, SettingsError
-from hexamer.model import ModelConfig, NucleotideTransformer
+from hexamer.model import ModelConfig, NucleotideTransformer, pack_rows
 from hexamer.model.attention import rotary_turn, rotate
 
 ALL = (0, 1, 2, 3)
@@ -77,15 +77,15 @@ def test_layers_and_the_last_by_two_names(model: NucleotideTransformer):
     assert (model(ids, layers=(-4, -2)).hidden[2] == out.hidden[2]).all()
     # The last one is after the final LayerNorm, the head reads it, the others are not normalised.
     norm = model.final_norm
-    plain = (out.hidden[3] - norm.bias) / norm.weight
-    torch.testing.assert_close(plain.mean(-1), torch.zeros(ids.shape), atol=1e-4, rtol=0)
-    torch.testing.assert_close(plain.var(-1, unbiased=False), torch.ones(ids.shape), atol=1e-3, rtol=0)
+    packed, real = pack_rows(ids)
+    plain = (out.hidden[3][real] - norm.bias) / norm.weight
+    torch.testing.assert_close(plain.mean(-1), torch.zeros(len(plain)), atol=1e-4, rtol=0)
+    torch.testing.assert_close(plain.var(-1, unbiased=False), torch.ones(len(plain)), atol=1e-3, rtol=0)
     assert out.hidden[2].mean(-1).abs().max() > 0.05
-    assert (model.lm_head(out.hidden[3]) == out.logits).all()
-    keep = ids != 1
+    torch.testing.assert_close(model.lm_head(out.hidden[3][real]), out.logits[real], atol=1e-6, rtol=1e-5)
     turn = rotary_turn(ids.shape[1], 4, ids.device) if model.config.layout == "v2" else None
-    by_hand = norm(model.blocks[2](out.hidden[2], keep, turn, ())[0])
-    assert (by_hand == out.hidden[3]).all()
+    by_hand = norm(model.blocks[2](out.hidden[2][real], packed, turn)[0])
+    torch.testing.assert_close(by_hand, out.hidden[3][real], atol=1e-6, rtol=1e-5)
 
 
 def test_where_gives_the_same_logits_at_fewer_places(model: NucleotideTransformer):
@@ -99,6 +99,7 @@ def test_where_gives_the_same_logits_at_fewer_places(model: NucleotideTransforme
 
 def test_encode_goes_no_further_than_it_must(model: NucleotideTransformer):
     ids = pad(model, SEQUENCES)
+    packed, real = pack_rows(ids)
     full = model(ids, layers=ALL, attentions=MAPS)
     ran: list[int] = []
     for i, block in enumerate(model.blocks, start=1):
@@ -112,11 +113,21 @@ def test_encode_goes_no_further_than_it_must(model: NucleotideTransformer):
         ({}, [1, 2, 3]),
     ):
         ran.clear()
-        out = model.encode(ids, **arguments)
+        out = model.encode(packed, **arguments)
         assert ran == blocks, arguments
         assert out.logits is None
-        assert all((x == full.hidden[layer]).all() for layer, x in out.hidden.items())
-    assert sorted(model.encode(ids).hidden) == [3]
+        assert all((x == full.hidden[layer][real]).all() for layer, x in out.hidden.items())
+    assert sorted(model.encode(packed).hidden) == [3]
+
+
+@pytest.mark.parametrize("layer", [0, 1, -1])
+def test_chosen_rows_have_the_numbers_of_a_whole_pass(model: NucleotideTransformer, layer: int):
+    packed, _ = pack_rows(pad(model, SEQUENCES))
+    number = model.layer_number(layer)
+    whole = model.encode(packed, layers=(layer,)).hidden[number]
+    for rows in ([], [0], [3, 9, 1], [2, 2]):
+        some = model.encode(packed, layers=(layer,), rows=torch.tensor(rows, dtype=torch.int64)).hidden[number]
+        torch.testing.assert_close(some, whole[rows], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("layer", [4, 9, -5])
@@ -151,8 +162,8 @@ def test_token_dropout_is_visible_at_layer_0():
     ids = pad(model, ["ACGTACTTTGGCCC", "G"], tokens=9)
     x = model(ids, layers=(0,)).hidden[0]
     words, positions = model.embed_tokens.weight, model.embed_positions.weight
-    # Without a mask words are scaled by 0.88; real tokens count from 2, pads read row 1.
-    for row, column, place in ((0, 0, 2), (0, 1, 3), (0, 4, 6), (0, 6, 1), (1, 1, 3), (1, 2, 1), (1, 8, 1)):
+    # Without a mask words are scaled by 0.88; tokens count from 2.
+    for row, column, place in ((0, 0, 2), (0, 1, 3), (0, 4, 6), (1, 1, 3)):
         expected = 0.88 * words[ids[row, column]] + positions[place]
         torch.testing.assert_close(x[row, column], expected, atol=1e-7, rtol=1e-6)
 
@@ -170,7 +181,7 @@ def test_token_dropout_counts_masks_among_real_tokens():
 
 def test_v2_embeds_words_as_they_are():
     model = NucleotideTransformer(ModelConfig(layers=1, width=8, heads=2, ffn=8))
-    ids = torch.tensor([[3, 9, 2, 1]])
+    ids = torch.tensor([[3, 9, 2]])
     assert (model(ids, layers=(0,)).hidden[0][0] == model.embed_tokens.weight[ids[0]]).all()
 
 

@@ -6,15 +6,15 @@ one for masked models (Meier et al. 2021 for proteins).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from hexamer.embeddings import pad_ids
-from hexamer.model import NucleotideTransformer
-from hexamer.tokens import MASK_ID, PAD_ID
+from hexamer.model import NucleotideTransformer, Packed, pack
+from hexamer.tokens import MASK_ID
 from hexamer.tokens.tokenizer import Ids
 
 
@@ -45,29 +45,27 @@ def masked_log_probabilities(
     >>> bool(abs(np.exp(logs).sum() - 1) < 1e-4)
     True
     """
-    ids = pad_ids(windows, model.device)
-    where = torch.zeros_like(ids, dtype=torch.bool)
-    where[torch.arange(len(windows)), torch.as_tensor(tokens)] = True
+    packed = pack(windows, model.device)
+    rows = packed.bounds[:-1] + torch.as_tensor(tokens, device=model.device)
     with torch.inference_mode():
-        logits = model(ids.masked_fill(where, MASK_ID), where=where).logits
-        return logits.float().log_softmax(dim=-1).cpu().numpy()
+        masked = replace(packed, ids=packed.ids.index_fill(0, rows, MASK_ID))
+        hidden = model.encode(masked, rows=rows).hidden[model.config.layers]
+        return model.lm_head(hidden).float().log_softmax(dim=-1).cpu().numpy()
 
 
-def window_loss(ids: torch.Tensor, logits: torch.Tensor) -> npt.NDArray[np.float32]:
+def window_losses(packed: Packed, logits: torch.Tensor) -> npt.NDArray[np.float32]:
     """Mean cross-entropy of each window's own tokens, nothing masked.
 
     Parameters
     ----------
-    ids : int tensor [B, L]
-        Right-padded token ids with `<cls>`, which is not counted.
-    logits : float tensor [B, L, V]
+    packed : Packed
+        Windows with `<cls>`, which is not counted.
+    logits : float tensor [N, V]
 
     Returns
     -------
-    float32 array [B]
+    float32 array [S]
         Nats per token.
     """
-    targets = ids.long()
-    real = (targets != PAD_ID)[:, 1:]
-    each = F.cross_entropy(logits.float()[:, 1:].transpose(1, 2), targets[:, 1:], reduction="none")
-    return ((each * real).sum(1) / real.sum(1)).cpu().numpy()
+    each = F.cross_entropy(logits.float(), packed.ids.long(), reduction="none").split(packed.lengths)
+    return torch.stack([losses[1:].mean() for losses in each]).cpu().numpy()

@@ -17,15 +17,15 @@ from hexamer.embeddings.pooling import Pool, Vectors, check_pool, join_windows, 
 from hexamer.errors import SequenceError, SettingsError
 from hexamer.genome import Genome, Interval
 from hexamer.manifest import package_versions
-from hexamer.model import NucleotideTransformer
-from hexamer.tokens import CLS_ID, PAD_ID, report_letters, token_spans
+from hexamer.model import NucleotideTransformer, batches, pack
+from hexamer.tokens import CLS_ID, report_letters, token_spans
 from hexamer.tokens.tokenizer import Ids
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 TOKEN_BUDGET = 4096  # tokens that go through the encoder at a time: more is slower on a CPU (docs/log.md)
-_AHEAD = 64  # budgets of windows gathered before they are sorted by length, so that a batch holds little padding
+_AHEAD = 16  # budgets of windows gathered before they run, so that few batches are cut short
 
 
 @dataclass
@@ -197,14 +197,14 @@ def plan_windows(tokens: int, longest: int) -> list[tuple[int, int, slice]]:
 def _finish(
     model: NucleotideTransformer, rows: list[_Sequence], layer: int, pool: Pool, token_budget: int
 ) -> tuple[Vectors, pd.DataFrame]:
-    """Run all windows of some rows, shortest first, and put each row together."""
+    """Run all windows of some rows, and put each row together."""
     jobs = []
     for row in rows:
         if not row.facts["reason"]:
             row.windows = plan_windows(len(row.ids) - 1, model.config.max_tokens - 1)
             jobs += [(row, i) for i in range(len(row.windows))]
     lengths = [row.windows[i][1] - row.windows[i][0] + 1 for row, i in jobs]
-    for batch in batches_by_length(lengths, token_budget):
+    for batch in batches(lengths, token_budget):
         windows = []
         for row, i in (jobs[j] for j in batch):
             start, end, _ = row.windows[i]
@@ -215,54 +215,6 @@ def _finish(
     vectors = [_assemble(row, model.config.width, pool) for row in rows]
     frames = [_token_rows(model, row) for row in rows] if pool == "none" else [pd.DataFrame([r.facts for r in rows])]
     return np.concatenate(vectors), pd.concat(frames, ignore_index=True)
-
-
-def batches_by_length(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
-    """Group windows of like length.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Tokens of each window.
-    token_budget : int
-        Most tokens of a batch, padding included; a longer window is a batch of its own.
-
-    Yields
-    ------
-    list of int
-        Indices into `lengths`, shortest first.
-
-    Examples
-    --------
-    >>> list(batches_by_length([5, 2, 3], 6))
-    [[1, 2], [0]]
-    """
-    batch: list[int] = []
-    for i in np.argsort(lengths, kind="stable").tolist():
-        if batch and (len(batch) + 1) * lengths[i] > token_budget:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
-
-
-def pad_ids(windows: Sequence[Ids], device: torch.device) -> torch.Tensor:
-    """Stack windows into one batch, right-padded with 1.
-
-    Parameters
-    ----------
-    windows : sequence of int32 arrays [L_i]
-    device : torch.device
-
-    Returns
-    -------
-    int32 tensor [B, max L_i]
-    """
-    ids = np.full((len(windows), max(len(w) for w in windows)), PAD_ID, dtype=np.int32)
-    for row, window in zip(ids, windows, strict=True):
-        row[: len(window)] = window
-    return torch.as_tensor(ids).to(device)
 
 
 def run_layer(model: NucleotideTransformer, windows: Sequence[Ids], layer: int) -> list[Vectors]:
@@ -281,8 +233,9 @@ def run_layer(model: NucleotideTransformer, windows: Sequence[Ids], layer: int) 
     list of float32 array [L_i, D]
     """
     with torch.inference_mode():
-        hidden = model.encode(pad_ids(windows, model.device), layers=(layer,)).hidden[layer].float().cpu().numpy()
-    return [h[: len(w)] for h, w in zip(hidden, windows, strict=True)]
+        packed = pack(windows, model.device)
+        hidden = model.encode(packed, layers=(layer,)).hidden[layer].float().cpu()
+    return [part.numpy() for part in hidden.split(packed.lengths)]
 
 
 def _assemble(row: _Sequence, width: int, pool: Pool) -> Vectors:

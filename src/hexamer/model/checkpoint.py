@@ -8,7 +8,8 @@ that says how to convert it. Not here: names of tensors (`published`).
 import json
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from hexamer.device import pick_device
 from hexamer.errors import CheckpointError, OutputError, SettingsError
 from hexamer.manifest import checksum
 from hexamer.model.config import ModelConfig
+from hexamer.model.precision import Precision, set_precision
 from hexamer.model.published import config_from_published, config_to_published, match_tensors, published_names
 from hexamer.model.transformer import NucleotideTransformer
 from hexamer.tokens.tokenizer import Tokenizer
@@ -45,7 +48,7 @@ def load_model(
     name: str | Path = "hexamer-tiny",
     *,
     device: str = "auto",
-    precision: str = "exact",
+    precision: Precision = "exact",
     norm_eps: float | None = None,
     revision: str | None = None,
 ) -> NucleotideTransformer:
@@ -58,8 +61,8 @@ def load_model(
         "InstaDeepAI/nucleotide-transformer-v2-50m-multi-species".
     device : str
         "auto", "cpu", "cuda" or "cuda:0".
-    precision : {"exact"}
-        float32 throughout, whatever type the weights are stored in.
+    precision : {"exact", "fast"}
+        float32 throughout, whatever type the weights are stored in; or products in bfloat16 (`set_precision`).
     norm_eps : float, optional
         LayerNorm epsilon in place of the config's: 1e-5 gives the numbers of the JAX original.
     revision : str, optional
@@ -82,16 +85,14 @@ def load_model(
     >>> model.config.layout, model.training
     ('v2', False)
     """
-    if precision != "exact":
-        raise SettingsError(f"precision {precision!r} is unknown; 'exact' (float32) would work")
     target = pick_device(device)
     folder = _find_folder(name, revision)
     config = read_config(folder, norm_eps)
     _check_vocabulary(folder, config)
-    with torch.device("meta"):
+    with torch.device("meta"), _NoInitialisation():
         model = NucleotideTransformer(config)
-    model.to_empty(device=target)
-    _fill(model, folder)
+        set_precision(model, precision)
+    _fill(model, folder, target)
     model.source = str(folder)
     return model.eval().requires_grad_(False)
 
@@ -158,10 +159,11 @@ def describe_model(model: NucleotideTransformer) -> dict[str, Any]:
     Returns
     -------
     dict
-        `source` (folder), `files` (SHA-256 of each file of weights), `config`.
+        `source` (folder), `files` (SHA-256 of each file of weights), `precision`, `config`.
     """
     files = {path.name: checksum(path) for path in _weight_files(Path(model.source))} if model.source else {}
-    return {"source": model.source or "random weights", "files": files, "config": asdict(model.config)}
+    source = model.source or "random weights"
+    return {"source": source, "files": files, "precision": model.precision, "config": asdict(model.config)}
 
 
 class write_folder:  # noqa: N801
@@ -314,22 +316,41 @@ def _weight_files(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder}: no model.safetensors, nor shards with {_INDEX}")
 
 
-def _fill(model: NucleotideTransformer, folder: Path) -> None:
-    """Copy each tensor of the files into its parameter, one at a time."""
+class _NoInitialisation(TorchFunctionMode):
+    """Context in which weights are not drawn: they come from a file, and drawing on "meta" imports the compiler."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
+def _fill(model: NucleotideTransformer, folder: Path, device: torch.device) -> None:
+    """Give each parameter its tensor: mapped from the file where it can be as it is, else converted one at a time."""
     parameters: dict[str, Tensor] = model.state_dict()
-    with ExitStack() as stack:
-        where: dict[str, Any] = {}
-        for path in _weight_files(folder):
-            try:
-                file = stack.enter_context(safe_open(path, framework="pt"))
-            except (SafetensorError, OSError) as error:
-                raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
-            where |= dict.fromkeys(file.keys(), file)
-        names = match_tensors(model.config, parameters, where, str(folder))
-        for name, parameter in parameters.items():
-            tensor = where[names[name]].get_tensor(names[name])
-            if tensor.shape != parameter.shape:
-                raise CheckpointError(
-                    f"{folder}: {names[name]} has shape {list(tensor.shape)}, config.json wants {list(parameter.shape)}"
-                )
-            parameter.copy_(tensor)
+    where: dict[str, Path] = {}
+    for path in _weight_files(folder):
+        with _open(path) as file:
+            where |= dict.fromkeys(file.keys(), path)
+    names = match_tensors(model.config, parameters, where, str(folder))
+    state = {}
+    for name, parameter in parameters.items():
+        # Opened for each, since what was read of a file stays in memory for as long as it is open.
+        with _open(where[names[name]]) as file:
+            tensor = file.get_tensor(names[name])
+        if tensor.shape != parameter.shape:
+            raise CheckpointError(
+                f"{folder}: {names[name]} has shape {list(tensor.shape)}, config.json wants {list(parameter.shape)}"
+            )
+        state[name] = tensor.to(device, parameter.dtype)
+    model.load_state_dict(state, assign=True)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    try:
+        file = safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
+    with file:
+        yield file

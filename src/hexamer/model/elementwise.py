@@ -12,13 +12,22 @@ from hexamer.model import native
 
 
 class LayerNorm(nn.LayerNorm):
-    """`torch.nn.LayerNorm` for what only products read: under bfloat16 autocast on a CPU its result is bfloat16."""
+    """`torch.nn.LayerNorm` for what only products read: its result is of their type.
+
+    Attributes
+    ----------
+    result : torch.dtype
+        float32, which bfloat16 autocast on a CPU overrules, or bfloat16.
+    """
+
+    result = torch.float32
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised rows [..., D] of float [..., D]; sums are float32."""
-        if _autocasts_to_bfloat16(x) and native.runs_on(x, self.weight, self.bias):
+        """Normalised rows [..., D] of float32 [..., D]; sums are float32."""
+        half = self.result == torch.bfloat16 or _autocasts_to_bfloat16(x)
+        if half and not native.why_not(torch.bfloat16) and native.runs_on(x, self.weight, self.bias):
             return native.norm(x, self.weight, self.bias, self.eps)[0]
-        return super().forward(x)
+        return super().forward(x).to(self.result)
 
 
 def swiglu(x: Tensor) -> Tensor:
@@ -43,5 +52,4 @@ def _autocasts_to_bfloat16(x: Tensor) -> bool:
         x.dtype == torch.float32
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        and not native.why_not(torch.bfloat16)
     )

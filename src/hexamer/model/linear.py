@@ -1,8 +1,10 @@
-"""Linear layers whose float32 products are fast on AMD processors, too.
+"""Linear layers whose products are fast on AMD processors, too.
 
 torch hands float32 products to MKL, which leaves half of an AMD processor's vector units idle; oneDNN, in the same
-torch, does not, and is as exact: float32 products and sums, never rounded to bfloat16 unless torch was told to.
-Elsewhere, under autocast and for small products torch's own choice stands.
+torch, does not, and is as exact: float32 products and sums, never rounded to bfloat16 unless torch was told to. Asked
+directly it also adds the bias and takes GELU while a result is in the processor's cache, in bfloat16 as well.
+Elsewhere, under autocast and for small products torch's own choice stands. Weights stay as they are: laying them out
+anew for oneDNN would gain 3 to 5 % (docs/speed.md) and double their memory or forbid saving.
 """
 
 import os
@@ -10,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hexamer.model.operators import operator
 from hexamer.model.processor import this_processor
@@ -27,6 +30,12 @@ class Linear(nn.Linear):
             return product(x, self.weight, self.bias)
         return super().forward(x)
 
+    def gelu(self, x: Tensor) -> Tensor:
+        """Exact GELU of the map, float [..., outputs]."""
+        if not torch.is_grad_enabled() and _onednn_pays(x, self.weight, self.bias):
+            return product_gelu(x, self.weight, self.bias)
+        return F.gelu(self.forward(x))
+
 
 def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     x, weight, _ = ctx.saved_tensors
@@ -40,19 +49,26 @@ def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None
 
 @operator(lambda x, weight, bias: x.new_empty((*x.shape[:-1], weight.shape[0])), _gradients)
 def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Linear map in oneDNN.
+    """Linear map in oneDNN; all of one type.
 
     Parameters
     ----------
-    x : float32 tensor [..., inputs]
-    weight : float32 tensor [outputs, inputs]
-    bias : float32 tensor [outputs] or None
+    x : float32 or bfloat16 tensor [..., inputs]
+    weight : tensor [outputs, inputs]
+    bias : tensor [outputs] or None
 
     Returns
     -------
-    float32 tensor [..., outputs]
+    tensor [..., outputs]
     """
     found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return found
+
+
+@operator(lambda x, weight, bias: x.new_empty((*x.shape[:-1], weight.shape[0])))
+def product_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Linear map and exact GELU in oneDNN, without gradients; parameters as `product`."""
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", [], "none")
     return found
 
 
@@ -89,9 +105,9 @@ def measure_error() -> float:
 
 
 def _onednn_pays(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    plain = all(
-        part is None or (type(part) in (Tensor, nn.Parameter) and part.dtype == torch.float32 and part.is_cpu)
-        for part in (x, weight, bias)
-    )
+    parts = [part for part in (x, weight, bias) if part is not None]
+    plain = all(type(part) in (Tensor, nn.Parameter) and part.dtype == x.dtype and part.is_cpu for part in parts)
+    # bfloat16 gradients would be sums of rounded products: training rounds by autocast instead.
+    known = x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and not torch.is_grad_enabled())
     large = x.numel() * weight.shape[0] >= SMALLEST
-    return plain and large and not torch.is_autocast_enabled("cpu") and not why_not()
+    return plain and known and large and not torch.is_autocast_enabled("cpu") and not why_not()

@@ -10,12 +10,13 @@ Both are pre-norm, with biases in attention, and have a two-layer language-model
 embedding. Written from the description in Dalla-Torre et al., Nature Methods 22:287-297 (2025), and the published
 configurations; proved against the original's numbers in tests/parity.
 
-Letters in comments: B batch, L tokens, D width, H heads, E = D / H, V vocabulary.
-Not here: loading, key names, devices, windows.
+Letters in comments: B batch, L tokens of a sequence, N of all, D width, H heads, E = D / H, V vocabulary.
+Not here: loading, key names, devices, windows, kernels (`attention`, `linear`, `elementwise`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,8 @@ from hexamer.model.attention import Turn, attend, attention_weights, rotary_turn
 from hexamer.model.config import ModelConfig
 from hexamer.model.elementwise import LayerNorm, swiglu
 from hexamer.model.linear import Linear
-from hexamer.tokens.tokenizer import MASK_ID, PAD_ID, Tokenizer
+from hexamer.model.packed import Packed, pack_rows, pad_rows
+from hexamer.tokens.tokenizer import MASK_ID, Tokenizer
 
 # Share of tokens that read <mask> in published pre-training, 0.15 selected x 0.8 masked: what v1 rescales for.
 TOKEN_DROPOUT = 0.15 * 0.8
@@ -34,21 +36,22 @@ TOKEN_DROPOUT = 0.15 * 0.8
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What a forward pass was asked for.
+    """What a forward pass was asked for; shapes for padded input, and in brackets for packed.
 
     Attributes
     ----------
     logits : float tensor [B, L, V], or [M, V] where M positions were asked for, or None
-    hidden : dict of int to float tensor [B, L, D]
+        0 at pads.
+    hidden : dict of int to float tensor [B, L, D] ([N, D])
         By layer, from 0 (-1 comes back as the last's number): 0 is the embedding, i the output of block i, the last
-        one after the final LayerNorm.
-    attentions : dict of (layer, head) to float tensor [B, L, L]
-        Layers are counted from 1, heads from 0.
+        one after the final LayerNorm. 0 at pads.
+    attentions : dict of (layer, head) to float tensor [B, L, L] (list of [L, L])
+        Layers are counted from 1, heads from 0. 0 at pads.
     """
 
     logits: Tensor | None = None
     hidden: dict[int, Tensor] = field(default_factory=dict)
-    attentions: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    attentions: dict[tuple[int, int], Any] = field(default_factory=dict)
 
 
 class SelfAttention(nn.Module):
@@ -63,14 +66,14 @@ class SelfAttention(nn.Module):
         self.out = Linear(config.width, config.width)
 
     def forward(
-        self, x: Tensor, keep: Tensor | None, turn: Turn | None, heads: Sequence[int]
-    ) -> tuple[Tensor, Tensor | None]:
-        """Mixed tokens [B, L, D], and the maps [B, len(heads), L, L] of the heads that were asked for."""
+        self, x: Tensor, packed: Packed, turn: Turn | None, heads: Sequence[int], rows: Tensor | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Mixed tokens [N, D], or [M, D] of M rows; and each sequence's maps [len(heads), L, L] of asked heads."""
         query, key, value = (part(x).unflatten(-1, (self.heads, -1)) for part in (self.query, self.key, self.value))
         chosen = list(heads)
-        maps = attention_weights(query[:, :, chosen], key[:, :, chosen], keep, turn) if heads else None
-        mixed = attend(query, key, value, keep, turn).flatten(-2)
-        return self.out(mixed), maps
+        maps = attention_weights(query[:, chosen], key[:, chosen], packed, turn) if heads else []
+        mixed = attend(query, key, value, packed, turn).flatten(-2)
+        return self.out(mixed if rows is None else mixed[rows]), maps
 
 
 class FeedForward(nn.Module):
@@ -83,11 +86,8 @@ class FeedForward(nn.Module):
         self.down = Linear(config.ffn, config.width, bias=not self.gated)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Change each token [B, L, D] by itself."""
-        x = self.up(x)
-        if self.gated:
-            return self.down(swiglu(x))
-        return self.down(F.gelu(x))
+        """Change each token [N, D] by itself."""
+        return self.down(swiglu(self.up(x)) if self.gated else self.up.gelu(x))
 
 
 class Block(nn.Module):
@@ -101,11 +101,11 @@ class Block(nn.Module):
         self.ffn = FeedForward(config)
 
     def forward(
-        self, x: Tensor, keep: Tensor | None, turn: Turn | None, heads: Sequence[int]
-    ) -> tuple[Tensor, Tensor | None]:
-        """Next hidden state [B, L, D], and the maps of the heads that were asked for."""
-        mixed, maps = self.attention(self.attention_norm(x), keep, turn, heads)
-        x = x + mixed
+        self, x: Tensor, packed: Packed, turn: Turn | None, heads: Sequence[int] = (), rows: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Next hidden state [N, D], or [M, D] of M rows; and each sequence's maps of the heads that were asked for."""
+        mixed, maps = self.attention(self.attention_norm(x), packed, turn, heads, rows)
+        x = (x if rows is None else x[rows]) + mixed
         return x + self.ffn(self.ffn_norm(x)), maps
 
 
@@ -138,6 +138,8 @@ class NucleotideTransformer(nn.Module):
         The tokenizer that the ids must come from.
     source : str
         Folder that the weights were loaded from; empty for random weights.
+    precision : str
+        "exact" or "fast" (`set_precision`).
 
     Examples
     --------
@@ -153,6 +155,7 @@ class NucleotideTransformer(nn.Module):
         self.config = config
         self.tokenizer = Tokenizer(config.layout, config.k)
         self.source = ""
+        self.precision = "exact"
         self.embed_tokens = nn.Embedding(config.vocabulary_size, config.width)
         if config.layout == "v1":
             self.embed_positions = nn.Embedding(config.position_rows, config.width)
@@ -198,31 +201,61 @@ class NucleotideTransformer(nn.Module):
         SettingsError
             If a layer or head does not exist.
         """
-        out = self.encode(input_ids, layers=(*layers, -1), attentions=attentions)
-        last = out.hidden[self.config.layers]
+        packed, real = pack_rows(input_ids)
+        rows = None if where is None else where[real].nonzero()[:, 0]
         wanted = {self.layer_number(layer) for layer in layers}
-        hidden = {layer: x for layer, x in out.hidden.items() if layer in wanted}
-        return ModelOutput(self.lm_head(last if where is None else last[where]), hidden, out.attentions)
+        last = self.config.layers
+        only = None if last in wanted else rows  # the last block need not run elsewhere
+        out = self.encode(packed, layers=(*wanted, last), attentions=attentions, rows=only)
+        found = out.hidden[last] if rows is None or only is not None else out.hidden[last][rows]
+        logits = self.lm_head(found)
+        return ModelOutput(
+            pad_rows(logits, real) if rows is None else logits,
+            {layer: pad_rows(x, real) for layer, x in out.hidden.items() if layer in wanted},
+            {place: _pad_maps(maps, real) for place, maps in out.attentions.items()},
+        )
 
     def encode(
-        self, input_ids: Tensor, layers: Sequence[int] = (-1,), attentions: Sequence[tuple[int, int]] = ()
+        self,
+        packed: Packed,
+        layers: Sequence[int] = (-1,),
+        attentions: Sequence[tuple[int, int]] = (),
+        *,
+        rows: Tensor | None = None,
     ) -> ModelOutput:
-        """Run the encoder alone, no further than the last layer that is asked for; parameters as `forward`."""
+        """Run the encoder alone on packed sequences, no further than the last layer that is asked for.
+
+        Parameters
+        ----------
+        packed : Packed
+        layers, attentions
+            As `forward`.
+        rows : int tensor [M], optional
+            Tokens whose hidden state is wanted of the last layer that is asked for, which then runs only there.
+
+        Returns
+        -------
+        ModelOutput
+            Without logits.
+
+        Raises
+        ------
+        SequenceError, SettingsError
+            As `forward`.
+        """
         wanted = {self.layer_number(layer) for layer in layers}
         heads = self._heads_by_layer(attentions)
-        real = input_ids != PAD_ID
-        keep = None if bool(real.all()) else real
-        x = self._embed(input_ids, real)
+        x = self._embed(packed)
         turn = None
         if self.config.layout == "v2":
-            turn = rotary_turn(input_ids.shape[1], self.config.width // self.config.heads, x.device)
-        hidden = {0: x} if 0 in wanted else {}
-        maps: dict[tuple[int, int], Tensor] = {}
-        for layer in range(1, max([*wanted, *heads, 0]) + 1):
+            turn = rotary_turn(packed.longest, self.config.width // self.config.heads, x.device)
+        last = max([*wanted, *heads, 0])
+        hidden = {0: x if last or rows is None else x[rows]} if 0 in wanted else {}
+        maps: dict[tuple[int, int], list[Tensor]] = {}
+        for layer in range(1, last + 1):
             asked = heads.get(layer, ())
-            x, found = self.blocks[layer - 1](x, keep, turn, asked)
-            if found is not None:
-                maps |= {(layer, head): found[:, i] for i, head in enumerate(asked)}
+            x, found = self.blocks[layer - 1](x, packed, turn, asked, rows if layer == last else None)
+            maps |= {(layer, head): [of[i] for of in found] for i, head in enumerate(asked)}
             if layer == self.config.layers:
                 x = self.final_norm(x)
             if layer in wanted:
@@ -236,18 +269,20 @@ class NucleotideTransformer(nn.Module):
             raise SettingsError(f"layer {layer} does not exist; 0 (embedding) to {self.config.layers} would work")
         return found
 
-    def _embed(self, ids: Tensor, real: Tensor) -> Tensor:
-        """Layer 0 [B, L, D]."""
-        x = self.embed_tokens(ids)
+    def _embed(self, packed: Packed) -> Tensor:
+        """Layer 0 [N, D]."""
+        x = self.embed_tokens(packed.ids)
         if self.config.layout == "v2":
             return x
-        if ids.shape[1] > self.config.max_tokens:
-            raise SequenceError(f"{ids.shape[1]} tokens in a window; this model reads at most {self.config.max_tokens}")
-        masked = (ids == MASK_ID)[..., None]
-        share = masked.sum(1, keepdim=True) / real.sum(1)[:, None, None].clamp(min=1)
-        x = x.masked_fill(masked, 0.0) * ((1 - TOKEN_DROPOUT) / (1 - share))
-        # Real tokens count from 2; pads read row 1.
-        return x + self.embed_positions(real.cumsum(1) * real + 1)
+        if packed.longest > self.config.max_tokens:
+            raise SequenceError(
+                f"{packed.longest} tokens in a window; this model reads at most {self.config.max_tokens}"
+            )
+        masked = packed.ids == MASK_ID
+        counts = torch.zeros(len(packed.lengths), device=x.device).index_add_(0, packed.sequence, masked.float())
+        share = (counts / torch.tensor(packed.lengths, device=x.device).clamp(min=1))[packed.sequence]
+        x = x.masked_fill(masked[:, None], 0.0) * ((1 - TOKEN_DROPOUT) / (1 - share))[:, None]
+        return x + self.embed_positions(packed.positions + 2)
 
     def _heads_by_layer(self, attentions: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
         heads: dict[int, list[int]] = {}
@@ -259,6 +294,14 @@ class NucleotideTransformer(nn.Module):
                 )
             heads.setdefault(layer, []).append(head)
         return heads
+
+
+def _pad_maps(maps: Sequence[Tensor], real: Tensor) -> Tensor:
+    """Stack the maps [L, L] of each sequence as one tensor [B, L, L]."""
+    out = maps[0].new_zeros(*real.shape, real.shape[1])
+    for page, seen, found in zip(out, real, maps, strict=True):
+        page[seen[:, None] & seen] = found.flatten()
+    return out
 
 
 def _initialise(module: nn.Module) -> None:

@@ -1,8 +1,8 @@
 """The masked-language-model objective: cross-entropy at the tokens that are asked for, and nowhere else.
 
-Hidden states are taken only where a token is asked for, so the head and its [M, V] logits cost 15 % of what full
-logits would; more than `CHUNK` of them go through the head in chunks whose logits are computed again in the backward
-pass, so that memory does not grow with the batch. Natural logarithm: losses are nats per token.
+The last block, the head and its [M, V] logits run only where a token is asked for, 15 % of the places; more than
+`CHUNK` of them go through the head in chunks whose logits are computed again in the backward pass, so that memory does
+not grow with the batch. Natural logarithm: losses are nats per token.
 Source: Dalla-Torre et al. (2025), Methods, pre-training; weights of soft-masked tokens after GPN (Benegas et al. 2023).
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from hexamer.model import NucleotideTransformer
+from hexamer.model import NucleotideTransformer, pack_rows
 
 CHUNK = 8192
 
@@ -54,7 +54,9 @@ class MaskedObjective(nn.Module):
             Weight of each token; 0 where the model is not asked.
         """
         where = weights != 0
-        hidden = self.model.encode(corrupted).hidden[self.model.config.layers][where]
+        packed, real = pack_rows(corrupted)
+        rows = where[real].nonzero()[:, 0]
+        hidden = self.model.encode(packed, rows=rows).hidden[self.model.config.layers]
         targets, shares = ids[where].long(), weights[where]
         if len(targets) <= CHUNK:
             return self._ask(hidden, targets, shares)
