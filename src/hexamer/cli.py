@@ -32,6 +32,9 @@ app = typer.Typer(
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="hexamer-tiny, a model folder, or a hub id.")]
 GenomeOption = Annotated[Path, typer.Option("--genome", "-g", help="Reference FASTA: plain, gzip or bgzip.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
+PrecisionOption = Annotated[
+    Any, typer.Option(metavar="TEXT", parser=str, help="exact (float32), or fast (products in bfloat16).")
+]
 
 
 def _examples(*lines: str) -> str:
@@ -104,6 +107,8 @@ def score_variants(
     pool: Annotated[
         str, typer.Option(help="Distances compare the variant's token, or the mean over the window.")
     ] = "token",
+    phase: Annotated[str, typer.Option(help="6-mers start every 6 bases (grid) or at the variant (variant).")] = "grid",
+    precision: PrecisionOption = "exact",
     device: DeviceOption = "auto",
 ) -> None:
     """Score the SNVs of a variant file; every record comes back, with scores or with a reason."""
@@ -113,14 +118,14 @@ def score_variants(
     from hexamer.model import load_model
 
     names = tuple(name.strip() for name in scores.split(","))
-    table = {"scores": names, "window": window, "layer": layer, "pool": pool}
+    table = {"scores": names, "window": window, "layer": layer, "pool": pool, "phase": phase}
     settings = make_settings(ScoreSettings, table, "score-variants")
     check_variants_path(out)
     with Genome(genome) as reference:
-        encoder = load_model(model, device=device)
+        encoder = load_model(model, device=device, precision=precision)
         with _counter("variants") as advance:
             summary = annotate_variants(encoder, reference, variants, out, settings=settings, advance=advance)
-    _say(f"{summary.records:,} records, {summary.alleles:,} alternate alleles")
+    _say(f"{summary.records:,} records, {summary.alleles:,} alternate alleles, {summary.forwards}")
     for reason, count in summary.reasons.most_common():
         _say(f"{count:>12,}  {reason or 'scored':<16} {REASONS.get(reason, ', '.join(names))}")
     if out.name.endswith(".vcf.gz") and not summary.indexed:
@@ -146,6 +151,7 @@ def embed(
         Any, typer.Option(metavar="TEXT", parser=str, help="mean, max, cls, or none (one row per token).")
     ] = "mean",
     token_budget: Annotated[int, typer.Option(help="Tokens that go through the encoder at a time.")] = 4096,
+    precision: PrecisionOption = "exact",
     device: DeviceOption = "auto",
 ) -> None:
     """Turn sequences or genomic intervals into vectors."""
@@ -164,7 +170,7 @@ def embed(
         raise SettingsError(f"{sequences}: intervals need a genome; --genome FASTA would work")
     reference = Genome(genome) if genome is not None else None
     items: Any = read_intervals(sequences) if is_bed else read_sequences(sequences)
-    encoder = load_model(model, device=device)
+    encoder = load_model(model, device=device, precision=precision)
     with _counter("sequences") as advance:
         found = embed_sequences(
             encoder,

@@ -22,7 +22,7 @@ def variants(genome):
 
 def test_scores_equal_the_slow_obvious_way(model, genome, variants):
     """Each allele by itself, in full forward passes, from the window written out by hand."""
-    table = score_variants(model, genome, variants, tuple(SCORES), window=600).table
+    table = score_variants(model, genome, variants, tuple(SCORES), window=600, phase="variant").table
     for variant, row in zip(variants, table.itertuples(), strict=True):
         if not 594 < variant.start < 8000:
             continue
@@ -53,6 +53,24 @@ def test_batches_order_and_company_do_not_change_scores(model, genome, variants)
     alone = pd.concat([score_variants(model, genome, [v], scores).table for v in variants])
     for other in (turned, alone):
         np.testing.assert_allclose(whole[list(scores)], other[list(scores)], atol=2e-4, rtol=1e-4)
+
+
+def test_variants_of_a_token_share_forward_passes(model, genome):
+    every = [
+        Variant("20", base + 1, ref, alt)
+        for base in range(2502, 2514)
+        for ref in genome.fetch("20", base, base + 1)
+        for alt in "ACGT"
+        if alt != ref
+    ]
+    twice = [*every, *every[:5]]
+    assert score_variants(model, genome, twice).manifest["forwards"] == {"run": 2, "asked": 41}
+    found = score_variants(model, genome, twice, ("llr", "cosine"))
+    assert found.manifest["forwards"] == {"run": 2 + 2 + 36, "asked": 41 + 82}
+    assert found.table["cosine"].iloc[:5].tolist() == found.table["cosine"].iloc[36:].tolist()
+    apart = score_variants(model, genome, every, phase="variant")
+    assert apart.manifest["forwards"] == {"run": 12, "asked": 36}
+    assert not np.allclose(apart.table["llr"], found.table["llr"].iloc[:36])
 
 
 def test_llr_vanishes_without_a_change_and_differs_between_alternates(model, genome, variants):

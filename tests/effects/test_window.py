@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexamer.effects.window import centred_window, changed_base, find_reason, place_site, substitute_base
+from hexamer.effects.window import Windows, centred_window, changed_base, find_reason, substitute_base
 from hexamer.genome import Variant
 
 
@@ -29,9 +29,11 @@ def test_changed_base(ref, alt, expected):
     assert changed_base(Variant("20", 100, ref, alt)) == expected
 
 
-def test_place_site_masks_the_6mer_that_holds_the_base(model, genome):
+@pytest.mark.parametrize("phase", ["grid", "variant"])
+def test_a_site_is_the_6mer_that_holds_the_base(model, genome, phase):
+    windows = Windows(model, genome, 594, phase)
     for base in (0, 1, 5, 6, 2500, 5050, 8994, 8997, 8999):
-        site = place_site(model, genome, ("20", base), 594)
+        site = windows.place("20", base)
         kmer = model.tokenizer.vocabulary[site.ids[site.token]]
         assert len(kmer) == 6
         assert kmer[site.offset] == genome.fetch("20", base, base + 1)
@@ -41,12 +43,22 @@ def test_place_site_masks_the_6mer_that_holds_the_base(model, genome):
             assert model.tokenizer.vocabulary[changed] == expected
 
 
+def test_bases_of_a_token_share_a_window_on_the_grid_and_none_otherwise(model, genome):
+    for phase, shared in (("grid", 1), ("variant", 6)):
+        windows = Windows(model, genome, 594, phase)
+        sites = [windows.place("20", base) for base in range(2502, 2508)]
+        assert len({site.place for site in sites}) == shared
+        assert [site.offset for site in sites] == (list(range(6)) if phase == "grid" else [0] * 6)
+
+
 def test_n_within_the_6mer_leaves_no_site_but_n_elsewhere_does(model, genome):
-    assert place_site(model, genome, ("20", 3998), 594) is None
-    assert place_site(model, genome, ("20", 3990), 594) is not None
-    site = place_site(model, genome, ("20", 4200), 594)
-    assert len(site.ids) <= model.config.max_tokens
-    assert model.tokenizer.vocabulary[site.ids[site.token]][site.offset] == genome.fetch("20", 4200, 4201)
+    windows = Windows(model, genome, 594, "variant")
+    assert windows.place("20", 3998) is None
+    assert windows.place("20", 3990) is not None
+    for phase in ("grid", "variant"):
+        site = Windows(model, genome, 594, phase).place("20", 4200)
+        assert len(site.ids) <= model.config.max_tokens
+        assert model.tokenizer.vocabulary[site.ids[site.token]][site.offset] == genome.fetch("20", 4200, 4201)
 
 
 def test_reasons(genome):

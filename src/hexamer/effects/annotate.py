@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.effects.score import PIECE, SCORES, ScoreSettings, score_alleles
+from hexamer.effects.score import PIECE, SCORES, Forwards, ScoreSettings, score_alleles
 from hexamer.errors import OutputError
 from hexamer.genome import Genome, Record, VariantFile
 from hexamer.manifest import describe_file, package_versions, write_atomically, write_manifest
@@ -40,6 +40,8 @@ class Summary:
         Rows read, and alternate alleles in them.
     reasons : Counter of str
         Alleles per reason code; the empty string counts those with scores.
+    forwards : Forwards
+        Windows that went through the encoder, and that were saved.
     indexed : bool
         Whether a tabix index stands beside the output.
     """
@@ -47,6 +49,7 @@ class Summary:
     records: int = 0
     alleles: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    forwards: Forwards = field(default_factory=Forwards)
     indexed: bool = False
 
 
@@ -111,7 +114,7 @@ def annotate_variants(
         with opened as writer:
             for records in _pieces(source):
                 alleles = [variant for record in records for variant in record.variants]
-                values, reasons = score_alleles(model, genome, alleles, settings)
+                values, reasons, forwards = score_alleles(model, genome, alleles, settings)
                 place = 0
                 for record in records:
                     part = slice(place, place + len(record.alts))
@@ -120,6 +123,7 @@ def annotate_variants(
                 summary.records += len(records)
                 summary.alleles += len(alleles)
                 summary.reasons.update(reasons)
+                summary.forwards += forwards
                 if advance:
                     advance(len(records))
         index = _index(temporary) if out.name.endswith(".vcf.gz") else None
@@ -137,6 +141,7 @@ def annotate_variants(
         records=summary.records,
         alleles=summary.alleles,
         reasons={reason or "scored": count for reason, count in sorted(summary.reasons.items())},
+        forwards=summary.forwards._asdict(),
     )
     return summary
 

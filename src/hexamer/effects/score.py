@@ -14,7 +14,7 @@ lies (`window`), files (`annotate`), other kinds of variants.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,12 @@ import pandas as pd
 import torch
 
 from hexamer.effects.distance import DISTANCES
-from hexamer.effects.likelihood import masked_log_probabilities, window_loss
-from hexamer.effects.window import Site, changed_base, find_reason, place_site, substitute_base
-from hexamer.embeddings import batches_by_length, pad_ids
+from hexamer.effects.likelihood import masked_log_probabilities, window_losses
+from hexamer.effects.window import Phase, Site, Windows, changed_base, find_reason, substitute_base
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
 from hexamer.manifest import STRICT, describe_file, package_versions
-from hexamer.model import NucleotideTransformer, describe_model
+from hexamer.model import NucleotideTransformer, batches, describe_model, pack
 from hexamer.tokens.tokenizer import Ids
 
 SCORES = {
@@ -44,6 +43,9 @@ SCORES = {
 
 PIECE = 256
 """Variants scored at a time: sites of one piece share forward passes, and memory does not grow with the input."""
+
+Place = tuple[tuple[str, int], int]
+"""Window and token, as `Site.place`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,9 @@ class ScoreSettings:
     """Layer of the embeddings that distances compare; -1 is the last."""
     pool: Literal["token", "mean"] = "token"
     """What distances compare: the variant's token, or the mean over the window."""
+    phase: Phase = "grid"
+    """Where the token of a variant starts: at a multiple of 6 bases ("grid"), so that variants of one token share
+    forward passes, or at the variant ("variant")."""
     token_budget: int = 4096
     """Tokens that go through the encoder at a time; changes results by rounding only."""
 
@@ -98,11 +103,40 @@ class VariantScores:
         One row per variant, in order: `chrom`, `pos`, `ref`, `alt`, one float32 column per score (NaN where there is
         none), `reason` (empty, or a code of `hexamer.errors.REASONS`).
     manifest : dict
-        Model and genome with checksums, settings, definitions of the scores, counts of reasons, versions.
+        Model and genome with checksums, settings, definitions of the scores, counts of reasons and of forward
+        passes, versions.
     """
 
     table: pd.DataFrame
     manifest: dict[str, Any] = field(default_factory=dict)
+
+
+class Forwards(NamedTuple):
+    """Windows that went through the encoder, and that a pass for each allele and score would have taken."""
+
+    run: int = 0
+    asked: int = 0
+
+    def __add__(self, other: object) -> "Forwards":
+        """Add up both numbers."""
+        if not isinstance(other, Forwards):
+            return NotImplemented
+        return Forwards(self.run + other.run, self.asked + other.asked)
+
+    def __str__(self) -> str:
+        """Both, and what was saved."""
+        return f"{self.run:,} forward passes, {self.asked - self.run:,} saved"
+
+
+class Scored(NamedTuple):
+    """Scores of some alleles."""
+
+    values: npt.NDArray[np.float32]
+    """[V, scores]; NaN where there is a reason."""
+    reasons: list[str]
+    """Empty, or a code of `hexamer.errors.REASONS`."""
+    forwards: Forwards
+    """What it took."""
 
 
 def score_variants(
@@ -114,6 +148,7 @@ def score_variants(
     window: int = 6000,
     layer: int = -1,
     pool: Literal["token", "mean"] = "token",
+    phase: Phase = "grid",
 ) -> VariantScores:
     r"""Score variants against a genome.
 
@@ -131,6 +166,8 @@ def score_variants(
         Layer that distances compare, -1 the last.
     pool : {"token", "mean"}
         What distances compare.
+    phase : {"grid", "variant"}
+        Where the token of a variant starts: at a multiple of 6 bases, or at the variant.
 
     Returns
     -------
@@ -152,12 +189,13 @@ def score_variants(
     ['', 'ref_mismatch', 'unsupported']
     >>> folder.cleanup()
     """
-    settings = ScoreSettings(scores=tuple(scores), window=window, layer=layer, pool=pool)
+    settings = ScoreSettings(scores=tuple(scores), window=window, layer=layer, pool=pool, phase=phase)
     parts = [
         score_alleles(model, genome, variants[start : start + PIECE], settings)
         for start in range(0, max(len(variants), 1), PIECE)
     ]
-    values, reasons = np.concatenate([part[0] for part in parts]), [reason for part in parts for reason in part[1]]
+    values = np.concatenate([part.values for part in parts])
+    reasons = [reason for part in parts for reason in part.reasons]
     columns: dict[str, Any] = {key: [getattr(v, key) for v in variants] for key in ("chrom", "pos", "ref", "alt")}
     columns |= {name: values[:, i] for i, name in enumerate(settings.scores)}
     table = pd.DataFrame(columns | {"reason": reasons})
@@ -167,6 +205,7 @@ def score_variants(
         "settings": settings,
         "definitions": settings.describe(model),
         "reasons": dict(Counter(reason or "scored" for reason in reasons)),
+        "forwards": sum((part.forwards for part in parts), Forwards())._asdict(),
         "versions": package_versions(),
     }
     return VariantScores(table, manifest)
@@ -174,8 +213,8 @@ def score_variants(
 
 def score_alleles(
     model: NucleotideTransformer, genome: Genome, variants: Sequence[Variant], settings: ScoreSettings
-) -> tuple[npt.NDArray[np.float32], list[str]]:
-    """Score alleles; those at one place share the reference's forward passes.
+) -> Scored:
+    """Score alleles; those of one token share the reference's forward passes, and equal ones all.
 
     Parameters
     ----------
@@ -185,71 +224,69 @@ def score_alleles(
 
     Returns
     -------
-    values : float32 array [V, scores]
-        NaN where there is a reason.
-    reasons : list of str
-        Empty, or a code of `hexamer.errors.REASONS`.
+    Scored
     """
     values = np.full((len(variants), len(settings.scores)), np.nan, dtype=np.float32)
     reasons: list[str] = []
-    sites: dict[tuple[str, int], Site] = {}
-    alleles: list[tuple[int, tuple[str, int], int]] = []  # row, site, alt token id
+    windows = Windows(model, genome, settings.window, settings.phase)
+    alleles: list[tuple[int, Site, int]] = []  # row, site, alt token id
     for row, variant in enumerate(variants):
         reason = find_reason(genome, variant)
         if not reason:
             base, ref, alt = changed_base(variant)
-            key = (genome.resolve(variant.chrom), base)
-            if key not in sites and (site := place_site(model, genome, key, settings.window)):
-                sites[key] = site
-            if key in sites:
-                alleles.append((row, key, substitute_base(model, sites[key], ref, alt)))
+            if site := windows.place(genome.resolve(variant.chrom), base):
+                alleles.append((row, site, substitute_base(model, site, ref, alt)))
             else:
                 reason = "non_acgt_window"
         reasons.append(reason)
+    forwards = Forwards()
     if "llr" in settings.scores:
-        logs = _masked_site_logs(model, sites, settings.token_budget)
-        for row, key, alt_id in alleles:
-            ref_id = sites[key].ids[sites[key].token]
-            values[row, settings.scores.index("llr")] = logs[key][alt_id] - logs[key][ref_id]
+        logs = _masked_site_logs(model, {site.place: site for _, site, _ in alleles}, settings.token_budget)
+        for row, site, alt_id in alleles:
+            log = logs[site.place]
+            values[row, settings.scores.index("llr")] = log[alt_id] - log[site.ids[site.token]]
+        forwards += Forwards(len(logs), len(alleles))
     if set(settings.scores) - {"llr"}:
-        _compare_windows(model, sites, alleles, settings, values)
-    return values, reasons
+        forwards += Forwards(_compare_windows(model, alleles, settings, values), 2 * len(alleles))
+    return Scored(values, reasons, forwards)
 
 
 def _masked_site_logs(
-    model: NucleotideTransformer, sites: dict[tuple[str, int], Site], token_budget: int
-) -> dict[tuple[str, int], npt.NDArray[np.float32]]:
-    """Log probabilities [V] at the masked k-mer of each site."""
-    keys = list(sites)
-    logs: dict[tuple[str, int], npt.NDArray[np.float32]] = {}
-    for batch in batches_by_length([len(sites[key].ids) for key in keys], token_budget):
-        chosen = [sites[keys[i]] for i in batch]
+    model: NucleotideTransformer, sites: dict[Place, Site], token_budget: int
+) -> dict[Place, npt.NDArray[np.float32]]:
+    """Log probabilities [V] at the masked k-mer of each place: one forward pass for all changes of it."""
+    places = list(sites)
+    logs: dict[Place, npt.NDArray[np.float32]] = {}
+    for batch in batches([len(sites[place].ids) for place in places], token_budget):
+        chosen = [sites[places[i]] for i in batch]
         found = masked_log_probabilities(model, [site.ids for site in chosen], [site.token for site in chosen])
-        logs |= {keys[i]: row for i, row in zip(batch, found, strict=True)}
+        logs |= {places[i]: row for i, row in zip(batch, found, strict=True)}
     return logs
 
 
 def _compare_windows(
     model: NucleotideTransformer,
-    sites: dict[tuple[str, int], Site],
-    alleles: list[tuple[int, tuple[str, int], int]],
+    alleles: list[tuple[int, Site, int]],
     settings: ScoreSettings,
     values: npt.NDArray[np.float32],
-) -> None:
-    """Fill in the scores that compare unmasked windows of both alleles; each different window is run once."""
+) -> int:
+    """Fill in the scores that compare unmasked windows of both alleles; returns how many different ones were run."""
+    sites = {site.place: site for _, site, _ in alleles}
     wanted = dict.fromkeys(
-        allele for _, key, alt_id in alleles for allele in ((key, int(sites[key].ids[sites[key].token])), (key, alt_id))
+        allele
+        for _, site, alt_id in alleles
+        for allele in ((site.place, int(site.ids[site.token])), (site.place, alt_id))
     )
     windows = []
-    for key, token_id in wanted:
-        ids = sites[key].ids.copy()
-        ids[sites[key].token] = token_id
+    for at, token_id in wanted:
+        ids = sites[at].ids.copy()
+        ids[sites[at].token] = token_id
         windows.append(ids)
-    vectors, losses = _read_windows(model, windows, [sites[key].token for key, _ in wanted], settings)
-    place = {allele: i for i, allele in enumerate(wanted)}
+    vectors, losses = _read_windows(model, windows, [sites[at].token for at, _ in wanted], settings)
+    number = {allele: i for i, allele in enumerate(wanted)}
     rows = [row for row, _, _ in alleles]
-    refs = [place[key, int(sites[key].ids[sites[key].token])] for _, key, _ in alleles]
-    alts = [place[key, alt_id] for _, key, alt_id in alleles]
+    refs = [number[site.place, int(site.ids[site.token])] for _, site, _ in alleles]
+    alts = [number[site.place, alt_id] for _, site, alt_id in alleles]
     for column, name in enumerate(settings.scores):
         if name in DISTANCES:
             values[rows, column] = DISTANCES[name](vectors[refs], vectors[alts])
@@ -257,6 +294,7 @@ def _compare_windows(
             values[rows, column] = losses[alts]
         elif name == "loss_diff":
             values[rows, column] = losses[alts] - losses[refs]
+    return len(wanted)
 
 
 def _read_windows(
@@ -267,14 +305,21 @@ def _read_windows(
     vectors = np.zeros((len(windows), model.config.width), dtype=np.float32)
     losses = np.full(len(windows), np.nan, dtype=np.float32)
     with_loss = bool({"loss", "loss_diff"} & set(settings.scores))
-    for batch in batches_by_length([len(ids) for ids in windows], settings.token_budget):
-        ids = pad_ids([windows[i] for i in batch], model.device)
+    for batch in batches([len(ids) for ids in windows], settings.token_budget):
+        packed = pack([windows[i] for i in batch], model.device)
+        where = packed.bounds[:-1] + torch.as_tensor([tokens[i] for i in batch], device=model.device)
+        by_token = settings.pool == "token"
         with torch.inference_mode():
-            out = model(ids, layers=(layer,)) if with_loss else model.encode(ids, layers=(layer,))
-        hidden = out.hidden[layer].float().cpu().numpy()
-        for row, i in enumerate(batch):
-            real = hidden[row, 1 : len(windows[i])]
-            vectors[i] = hidden[row, tokens[i]] if settings.pool == "token" else real.mean(axis=0, dtype=np.float64)
-        if out.logits is not None:
-            losses[batch] = window_loss(ids, out.logits)
+            if with_loss:
+                out = model.encode(packed, layers=(layer, -1))
+                losses[batch] = window_losses(packed, model.lm_head(out.hidden[model.config.layers]))
+                found = out.hidden[layer][where] if by_token else out.hidden[layer]
+            else:
+                found = model.encode(packed, layers=(layer,), rows=where if by_token else None).hidden[layer]
+        found = found.float().cpu()
+        if by_token:
+            vectors[batch] = found.numpy()
+        else:
+            for i, hidden in zip(batch, found.split(packed.lengths), strict=True):
+                vectors[i] = hidden[1:].numpy().mean(axis=0, dtype=np.float64)
     return vectors, losses

@@ -1,14 +1,19 @@
 """The window around a variant: where it lies, which token holds the variant, and why there may be none.
 
-The window is centred: the variant is the first base (phase 0) of the middle 6-mer, unless an N before it restarts the
-cutting into 6-mers. At a contig's ends the window is
-cut in steps of whole 6-mers, so that the phase stays. Source: 6,000 bp centred on the SNP in Dalla-Torre et al.
-(2025); the phase is our choice.
+The window is centred on the token of the variant. Where that token starts is the `phase`:
+
+* "grid": at a multiple of k bases from the contig's start, so that variants of one token share its forward passes;
+* "variant": at the variant itself, so that every variant is the first base of the middle token.
+
+An N before the variant restarts the cutting into 6-mers, whatever the phase. At a contig's ends the window is cut in
+steps of whole 6-mers. Source: 6,000 bp centred on the SNP in Dalla-Torre et al. (2025); the phases are our choice.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from hexamer.genome import Genome, Variant
 from hexamer.model import NucleotideTransformer
@@ -16,14 +21,35 @@ from hexamer.tokens import CLS_ID, bases_to_codes, token_spans
 from hexamer.tokens.alphabet import BASES
 from hexamer.tokens.tokenizer import Ids
 
+Phase = Literal["grid", "variant"]
+Places = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Site:
-    """A base in its window: `ids` [L] with `<cls>`, `token` the index of its 6-mer, `offset` its place within that."""
+    """A base in its window.
 
+    Attributes
+    ----------
+    window : tuple of (str, int)
+        Contig, and the base that the window is centred on: windows of one name are equal.
+    ids : int32 array [L]
+        Token ids of the window, with `<cls>`.
+    token : int
+        Index of the base's k-mer.
+    offset : int
+        Place of the base in its k-mer.
+    """
+
+    window: tuple[str, int]
     ids: Ids
     token: int
     offset: int
+
+    @property
+    def place(self) -> tuple[tuple[str, int], int]:
+        """Window and token: sites of one place share the forward passes of the reference."""
+        return self.window, self.token
 
 
 def find_reason(genome: Genome, variant: Variant) -> str:
@@ -97,24 +123,48 @@ def centred_window(base: int, length: int, window: int, k: int) -> tuple[int, in
     return base - shift - before, min(base - shift + (tokens - tokens // 2) * k, length)
 
 
-def place_site(model: NucleotideTransformer, genome: Genome, key: tuple[str, int], window: int) -> Site | None:
-    """Tokenise the window around a base; None where the base is in no whole k-mer."""
-    chrom, base = key
-    k = model.config.k
-    start, end = centred_window(base, genome.length(chrom), min(window, model.config.max_bases), k)
-    codes = bases_to_codes(genome.fetch(chrom, start, end))
-    # N takes tokens of its own: keep what fits around the variant.
-    ids = np.concatenate([[CLS_ID], model.tokenizer.encode_codes(codes)]).astype(np.int32)
-    starts, ends = token_spans(model.tokenizer, ids)
-    token = int(np.searchsorted(ends, base - start, side="right"))
-    if ends[token] - starts[token] != k:
-        return None
-    offset = base - start - int(starts[token])
-    if len(ids) > model.config.max_tokens:
-        first = max(1, min(token - model.config.max_tokens // 2, len(ids) - model.config.max_tokens + 1))
-        ids = np.concatenate([ids[:1], ids[first : first + model.config.max_tokens - 1]])
-        token = token - first + 1
-    return Site(ids, token, offset)
+class Windows:
+    """Tokenised windows of a genome, each read once.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+        Its tokenizer and longest window count.
+    genome : Genome
+    bases : int
+        Length of a window; never more than the model reads.
+    phase : {"grid", "variant"}
+        Where the token of a variant starts.
+    """
+
+    def __init__(self, model: NucleotideTransformer, genome: Genome, bases: int, phase: Phase = "grid") -> None:
+        self.model, self.genome, self.phase = model, genome, phase
+        self.bases = min(bases, model.config.max_bases)
+        self._read: dict[tuple[str, int], tuple[Ids, Places, Places, int]] = {}
+
+    def place(self, chrom: str, base: int) -> Site | None:
+        """Find the window and the token of a base, 0-based; None where the base is in no whole k-mer."""
+        k, most = self.model.config.k, self.model.config.max_tokens
+        window = (chrom, base - base % k if self.phase == "grid" else base)
+        if window not in self._read:
+            self._read[window] = self._tokenise(*window)
+        ids, starts, ends, first = self._read[window]
+        token = int(np.searchsorted(ends, base - first, side="right"))
+        if ends[token] - starts[token] != k:
+            return None
+        offset = base - first - int(starts[token])
+        if len(ids) > most:  # N takes tokens of its own: keep what fits around the variant
+            left = max(1, min(token - most // 2, len(ids) - most + 1))
+            ids, token = np.concatenate([ids[:1], ids[left : left + most - 1]]), token - left + 1
+            window = (chrom, base)
+        return Site(window, ids, token, offset)
+
+    def _tokenise(self, chrom: str, centre: int) -> tuple[Ids, Places, Places, int]:
+        """Ids [L] with `<cls>`, start and end of each token in the window, and the window's start."""
+        start, end = centred_window(centre, self.genome.length(chrom), self.bases, self.model.config.k)
+        codes = bases_to_codes(self.genome.fetch(chrom, start, end))
+        ids = np.concatenate([[CLS_ID], self.model.tokenizer.encode_codes(codes)]).astype(np.int32)
+        return ids, *token_spans(self.model.tokenizer, ids), start
 
 
 def substitute_base(model: NucleotideTransformer, site: Site, ref: str, alt: str) -> int:
