@@ -84,7 +84,7 @@ def describe_backends(device: torch.device | str = "cpu", *, head_width: int = 6
 
 def _why_torch(part: str, dtype: torch.dtype, head_width: int) -> str:
     if part == "linear":
-        return linear.why_not() if dtype == torch.float32 else "its choice under autocast"
+        return linear.why_not() if dtype == torch.float32 else "its choice in training; fast inference asks oneDNN"
     if part == "LayerNorm" and dtype == torch.float32:
         return "no kernel for float32 results"
     if part == "attention" and head_width % 16:

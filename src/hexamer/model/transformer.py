@@ -298,10 +298,9 @@ class NucleotideTransformer(nn.Module):
 
 def _pad_maps(maps: Sequence[Tensor], real: Tensor) -> Tensor:
     """Stack the maps [L, L] of each sequence as one tensor [B, L, L]."""
-    out = maps[0].new_zeros(*real.shape, real.shape[1])
-    for page, seen, found in zip(out, real, maps, strict=True):
-        page[seen[:, None] & seen] = found.flatten()
-    return out
+    blank = maps[0].new_zeros(real.shape[1], real.shape[1])
+    pairs = real[:, :, None] & real[:, None, :]
+    return torch.stack([blank.masked_scatter(seen, found) for seen, found in zip(pairs, maps, strict=True)])
 
 
 def _initialise(module: nn.Module) -> None:

@@ -24,6 +24,7 @@ from hexamer.tokens import Corpus, Sampler, build_corpus
 from hexamer.training.batches import draw_batches
 from hexamer.training.checkpoints import export_checkpoint, find_checkpoints, load_checkpoint, save_checkpoint
 from hexamer.training.held_out import held_out_losses, held_out_windows
+from hexamer.training.initial import compose_tokens
 from hexamer.training.journal import open_log, show_bar, show_steps
 from hexamer.training.loop import Run, check_finite, train
 from hexamer.training.objective import MaskedObjective
@@ -137,7 +138,10 @@ def _start(config: PretrainConfig, processes: Processes, checkpoint: Path | None
         model.config = replace(model.config, max_tokens=max(most, config.tokens))
     else:
         # What the encoder was trained on is the longest window that it claims to read.
-        model = NucleotideTransformer(replace(config.encoder, max_tokens=config.tokens)).to(processes.device)
+        model = NucleotideTransformer(replace(config.encoder, max_tokens=config.tokens))
+        if config.initial == "composed":
+            compose_tokens(model)
+        model = model.to(processes.device)
     module = wrap(
         MaskedObjective(model), processes, mode=config.parallel, recompute=config.recompute, compiled=config.compile
     )

@@ -12,6 +12,7 @@ from hexamer.manifest import STRICT
 from hexamer.model import ModelConfig, named_size
 from hexamer.model.checkpoint import PACKAGED
 from hexamer.tokens import GenomeSource, Masking, Sampling, read_sources
+from hexamer.training.initial import Initial
 from hexamer.training.optimizer import Schedule
 from hexamer.training.parallel import Mode
 
@@ -49,6 +50,8 @@ class PretrainConfig:
     start_from: str = ""
     """A model to go on from (packaged name, folder or hub id) in place of random weights of some size; a relative
     folder starts at the recipe's, if there is one, else where the command runs."""
+    initial: Initial = "published"
+    """How random weights are drawn: as published, or with vectors of k-mers "composed" of their bases (`initial`)."""
     max_steps: int = 1000
     """Optimiser steps."""
     tokens: int = 1000
