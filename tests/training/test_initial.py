@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hexamer.model import ModelConfig, NucleotideTransformer
-from hexamer.training.initial import compose_tokens
+from hexamer.training.initial import compose, compose_tokens
 from hexamer.training.pretrain import pretrain
 
 
@@ -26,6 +26,26 @@ def test_kmers_are_as_alike_as_their_bases(layout: str, k: int):
     assert composed == {"embed_tokens.weight", "lm_head.decoder.weight"}
     others = [model.tokenizer.n_id, 0, 1, 2, 3]
     assert torch.equal(model.embed_tokens.weight[others], before["embed_tokens.weight"][others])
+
+
+def test_heads_of_the_first_blocks_look_at_neighbours():
+    torch.manual_seed(3)
+    model = NucleotideTransformer(ModelConfig(layers=3, width=192, heads=3, ffn=32)).eval()
+    compose(model)
+    ids = torch.as_tensor(model.tokenizer.encode(["ACGTTGCATTGACCAGTAGTCAGGAT" * 20])[0])[None]
+    maps = model(ids, attentions=[(block, head) for block in (1, 2, 3) for head in (0, 1, 2)]).attentions
+    for (block, head), found in maps.items():
+        ahead = found[0].diagonal(1 if head == 1 else -1)
+        if block <= 2 and head <= 1:
+            assert ahead.min() > 0.5, "most of the attention goes to the neighbour"
+        else:
+            assert ahead.mean() < 0.1
+
+
+def test_learned_positions_have_no_neighbours_to_look_at():
+    model = NucleotideTransformer(ModelConfig(layers=1, width=64, heads=2, ffn=8, layout="v1"))
+    compose(model)
+    assert not model.blocks[0].attention.query.bias.any()
 
 
 def test_a_run_can_begin_so(config):

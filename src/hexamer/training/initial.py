@@ -1,12 +1,14 @@
 """Where a training from random weights begins.
 
-As published, the vector of each k-mer is drawn by itself, and the encoder has to find out from data that ACGTAC and
-ACGTAG are nearly the same word. Composed vectors say so from the start: each is a sum of what its bases, at their
-places, and its pairs of neighbouring bases contribute, and of a part of its own. Training may change them freely. Our
+As published, weights are drawn one by one, and the encoder has to find out from data that ACGTAC and ACGTAG are nearly
+the same word, and that the words next to a mask matter most. `compose` says both from the start: the vector of a k-mer
+is a sum of what its bases and pairs of bases contribute, at their places, and of a part of its own; and in the first
+blocks one head looks at the token before, one at the token behind, by biases of queries and keys that rotary positions
+turn into a preference for a distance. Training may change all of it freely; nothing in the architecture differs. Our
 own; measured in docs/log.md, 2026-11-21.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +22,57 @@ SHARES = {1: 0.5, 2: 0.25}
 """Share of the variance that comes from bases (1) and from pairs of neighbours (2); the rest is a k-mer's own."""
 
 
+LOOKING_BLOCKS = 2
+"""First blocks whose heads look at neighbours."""
+FREQUENCIES, STRENGTH = 10, 4.0
+"""How many of the fastest rotary frequencies a looking head listens to, and the score that each gives."""
+
+
+def compose(model: NucleotideTransformer) -> None:
+    """Give an encoder of random weights composed k-mers and, if it is rotary, heads that look at neighbours.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+        Changed in place.
+
+    Examples
+    --------
+    >>> from hexamer.model import ModelConfig
+    >>> model = NucleotideTransformer(ModelConfig(layers=2, width=128, heads=2, ffn=8))
+    >>> compose(model)
+    >>> ids = torch.as_tensor(model.tokenizer.encode(["ACGTTGCATTGACCAGTAGTCA"])[0])[None]
+    >>> [int(m[0, 2].argmax()) for m in model(ids, attentions=((1, 0), (1, 1))).attentions.values()]
+    [1, 3]
+    """
+    compose_tokens(model)
+    if model.config.layout == "v2" and model.config.heads >= 2:
+        blocks: Any = model.blocks
+        for block in blocks[:LOOKING_BLOCKS]:
+            look_at_neighbours(block.attention.query.bias, block.attention.key.bias, heads=model.config.heads)
+
+
+def look_at_neighbours(query_bias: Tensor, key_bias: Tensor, *, heads: int) -> None:
+    """Make head 0 of a rotary block look one token back, and head 1 one token ahead.
+
+    Parameters
+    ----------
+    query_bias, key_bias : float tensors [D]
+        Changed in place. Turned by their positions p and s, the biases alone give the score STRENGTH times the sum of
+        cos((p - s + d) f) over the fastest frequencies f, which is highest at s = p + d.
+    heads : int
+    """
+    width = len(query_bias) // heads
+    frequencies = 1.0 / 10000.0 ** (torch.arange(0, width, 2) / width)
+    size = torch.zeros(width // 2)
+    size[:FREQUENCIES] = (STRENGTH * width**0.5) ** 0.5
+    with torch.no_grad():
+        for head, distance in ((0, -1), (1, 1)):
+            turn = distance * frequencies
+            query_bias[head * width :][:width] = torch.cat([size * turn.cos(), size * turn.sin()])
+            key_bias[head * width :][:width] = torch.cat([size, torch.zeros(width // 2)])
+
+
 def compose_tokens(model: NucleotideTransformer) -> None:
     """Draw the k-mers' rows of the embedding and of the decoder as sums over their bases.
 
@@ -27,16 +80,6 @@ def compose_tokens(model: NucleotideTransformer) -> None:
     ----------
     model : NucleotideTransformer
         Changed in place; the standard deviation of its weights stays. Numbers come from torch's generator.
-
-    Examples
-    --------
-    >>> from hexamer.model import ModelConfig
-    >>> model = NucleotideTransformer(ModelConfig(layers=1, width=64, heads=2, ffn=8))
-    >>> compose_tokens(model)
-    >>> ids = [model.tokenizer.kmer_id(kmer) for kmer in ("ACGTAC", "ACGTAG", "TGCATT")]
-    >>> first, near, far = model.embed_tokens.weight[ids]
-    >>> bool(torch.dot(first, near) > torch.dot(first, far))
-    True
     """
     vocabulary = model.tokenizer.vocabulary
     rows = [i for i, word in enumerate(vocabulary) if len(word) == model.config.k and set(word) <= set(BASES)]

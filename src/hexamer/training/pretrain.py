@@ -24,7 +24,7 @@ from hexamer.tokens import Corpus, Sampler, build_corpus
 from hexamer.training.batches import draw_batches
 from hexamer.training.checkpoints import export_checkpoint, find_checkpoints, load_checkpoint, save_checkpoint
 from hexamer.training.held_out import held_out_losses, held_out_windows
-from hexamer.training.initial import compose_tokens
+from hexamer.training.initial import compose
 from hexamer.training.journal import open_log, show_bar, show_steps
 from hexamer.training.loop import Run, check_finite, train
 from hexamer.training.objective import MaskedObjective
@@ -140,7 +140,7 @@ def _start(config: PretrainConfig, processes: Processes, checkpoint: Path | None
         # What the encoder was trained on is the longest window that it claims to read.
         model = NucleotideTransformer(replace(config.encoder, max_tokens=config.tokens))
         if config.initial == "composed":
-            compose_tokens(model)
+            compose(model)
         model = model.to(processes.device)
     module = wrap(
         MaskedObjective(model), processes, mode=config.parallel, recompute=config.recompute, compiled=config.compile

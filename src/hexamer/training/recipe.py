@@ -51,7 +51,7 @@ class PretrainConfig:
     """A model to go on from (packaged name, folder or hub id) in place of random weights of some size; a relative
     folder starts at the recipe's, if there is one, else where the command runs."""
     initial: Initial = "published"
-    """How random weights are drawn: as published, or with vectors of k-mers "composed" of their bases (`initial`)."""
+    """How random weights are drawn: as published, or "composed", with a notion of bases and neighbours (`initial`)."""
     max_steps: int = 1000
     """Optimiser steps."""
     tokens: int = 1000
