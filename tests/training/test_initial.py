@@ -28,15 +28,15 @@ def test_kmers_are_as_alike_as_their_bases(layout: str, k: int):
     assert torch.equal(model.embed_tokens.weight[others], before["embed_tokens.weight"][others])
 
 
-def test_heads_of_the_first_blocks_look_at_neighbours():
+def test_two_heads_of_each_block_look_at_neighbours():
     torch.manual_seed(3)
-    model = NucleotideTransformer(ModelConfig(layers=3, width=192, heads=3, ffn=32)).eval()
+    model = NucleotideTransformer(ModelConfig(layers=2, width=192, heads=3, ffn=32)).eval()
     compose(model)
     ids = torch.as_tensor(model.tokenizer.encode(["ACGTTGCATTGACCAGTAGTCAGGAT" * 20])[0])[None]
-    maps = model(ids, attentions=[(block, head) for block in (1, 2, 3) for head in (0, 1, 2)]).attentions
-    for (block, head), found in maps.items():
+    maps = model(ids, attentions=[(block, head) for block in (1, 2) for head in (0, 1, 2)]).attentions
+    for (_, head), found in maps.items():
         ahead = found[0].diagonal(1 if head == 1 else -1)
-        if block <= 2 and head <= 1:
+        if head <= 1:
             assert ahead.min() > 0.5, "most of the attention goes to the neighbour"
         else:
             assert ahead.mean() < 0.1

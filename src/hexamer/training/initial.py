@@ -2,8 +2,8 @@
 
 As published, weights are drawn one by one, and the encoder has to find out from data that ACGTAC and ACGTAG are nearly
 the same word, and that the words next to a mask matter most. `compose` says both from the start: the vector of a k-mer
-is a sum of what its bases and pairs of bases contribute, at their places, and of a part of its own; and in the first
-blocks one head looks at the token before, one at the token behind, by biases of queries and keys that rotary positions
+is a sum of what its bases and pairs of bases contribute, at their places; and in each block one head looks at the
+token before, one at the token behind, by biases of queries and keys that rotary positions
 turn into a preference for a distance. Training may change all of it freely; nothing in the architecture differs. Our
 own; measured in docs/log.md, 2026-11-21.
 """
@@ -18,12 +18,10 @@ from hexamer.model import NucleotideTransformer
 from hexamer.tokens.alphabet import BASES
 
 Initial = Literal["published", "composed"]
-SHARES = {1: 0.5, 2: 0.25}
-"""Share of the variance that comes from bases (1) and from pairs of neighbours (2); the rest is a k-mer's own."""
+SHARES = {1: 0.6, 2: 0.4}
+"""Share of the variance that comes from bases (1) and from pairs of neighbours (2)."""
 
 
-LOOKING_BLOCKS = 2
-"""First blocks whose heads look at neighbours."""
 FREQUENCIES, STRENGTH = 10, 4.0
 """How many of the fastest rotary frequencies a looking head listens to, and the score that each gives."""
 
@@ -48,7 +46,7 @@ def compose(model: NucleotideTransformer) -> None:
     compose_tokens(model)
     if model.config.layout == "v2" and model.config.heads >= 2:
         blocks: Any = model.blocks
-        for block in blocks[:LOOKING_BLOCKS]:
+        for block in blocks:
             look_at_neighbours(block.attention.query.bias, block.attention.key.bias, heads=model.config.heads)
 
 
@@ -92,7 +90,7 @@ def compose_tokens(model: NucleotideTransformer) -> None:
 def _compose(bases: Tensor, width: int) -> Tensor:
     """Vectors [K, D] of variance 1 of k-mers whose base numbers are [K, k]."""
     k = bases.shape[1]
-    found = (1 - sum(SHARES.values())) ** 0.5 * torch.randn(len(bases), width)
+    found = torch.zeros(len(bases), width)
     for length, share in SHARES.items():
         places = k - length + 1
         parts = torch.randn(places, 4**length, width) * (share / places) ** 0.5
