@@ -1,10 +1,12 @@
 """The command line as a user meets it: in a process of its own where that matters, in this one where it is enough."""
 
 import gzip
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.conftest import write_vcf
@@ -94,6 +96,38 @@ def test_score_variants_tells_what_became_of_every_allele(run, model_folder, gen
     assert "1  unsupported" in err
     assert (tmp_path / "o.vcf.gz.tbi").exists()
     assert b"HX_L2=" in gzip.decompress((tmp_path / "o.vcf.gz").read_bytes())
+
+
+def test_score_variants_passes_its_options_on(run, model_folder, genome, fasta, tmp_path):
+    ref = genome.fetch("20", 2504, 2505)
+    path = vcf(tmp_path / "v.vcf", f"20\t2505\t.\t{ref}\t{'C' if ref != 'C' else 'G'}\t.\t.\t.")
+    common = ["score-variants", path, "-g", fasta, "-m", model_folder, "--token-budget", "50"]
+    scores = {}
+    for name, options in {
+        "plain": [],
+        "fast": ["--precision", "fast"],
+        "variant": ["--anchor", "variant"],
+    }.items():
+        code, _, err = run(*common, "-o", tmp_path / f"{name}.tsv", *options)
+        assert code == 0, err
+        scores[name] = pd.read_csv(tmp_path / f"{name}.tsv", sep="\t", comment="#")["llr"].item()
+        written = json.loads((tmp_path / f"{name}.tsv.manifest.json").read_text())
+        assert written["model"]["precision"] == ("fast" if name == "fast" else "exact")
+        assert written["settings"]["anchor"] == ("variant" if name == "variant" else "grid")
+        assert written["settings"]["token_budget"] == 50
+    assert len(set(scores.values())) == 3
+    code, _, err = run(*common, "-o", tmp_path / "x.vcf", "--anchor", "gird")
+    assert (code, "anchor" in err) == (2, True)
+
+
+def test_embed_passes_its_precision_on(run, model_folder, fasta, tmp_path):
+    for precision in ("exact", "fast"):
+        out = tmp_path / f"{precision}.h5ad"
+        code, _, err = run("embed", fasta, "-o", out, "-m", model_folder, "--precision", precision)
+        assert code == 0, err
+        assert read_embeddings(out).uns["hexamer"]["precision"] == precision
+    first, second = (read_embeddings(tmp_path / f"{name}.h5ad").X for name in ("exact", "fast"))
+    assert not np.array_equal(first, second)
 
 
 def test_standard_input(model_folder, genome, fasta, tmp_path):
@@ -199,6 +233,7 @@ MISTAKES = {
     "an ending that is not known": ("embed {fasta} -o {tmp}/x.csv", ".h5ad or .parquet"),
     "a pool that does not exist": ("embed {fasta} -o {tmp}/x.h5ad --pool sum", "mean, max, cls, none"),
     "a model that does not exist": ("embed {fasta} -o {tmp}/x.h5ad -m hexamer-huge", "hexamer-huge"),
+    "a budget without tokens": ("embed {fasta} -o {tmp}/x.h5ad --token-budget 0", "token_budget 0"),
     "a score that does not exist": ("score-variants {tmp}/v.vcf -g {fasta} -o {tmp}/o.vcf --scores lrr", "llr, l1"),
     "an empty VCF": ("score-variants {tmp}/empty.vcf -g {fasta} -o {tmp}/o.vcf -m {model}", "empty.vcf"),
     "a VCF without header": ("score-variants {tmp}/bare.vcf -g {fasta} -o {tmp}/o.vcf -m {model}", "bare.vcf:1"),

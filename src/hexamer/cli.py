@@ -32,6 +32,9 @@ app = typer.Typer(
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="hexamer-tiny, a model folder, or a hub id.")]
 GenomeOption = Annotated[Path, typer.Option("--genome", "-g", help="Reference FASTA: plain, gzip or bgzip.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
+BudgetOption = Annotated[
+    int | None, typer.Option(help="Tokens that go through the encoder at a time; by default what suits the device.")
+]
 PrecisionOption = Annotated[
     Any, typer.Option(metavar="TEXT", parser=str, help="exact (float32), or fast (products in bfloat16).")
 ]
@@ -107,7 +110,10 @@ def score_variants(
     pool: Annotated[
         str, typer.Option(help="Distances compare the variant's token, or the mean over the window.")
     ] = "token",
-    phase: Annotated[str, typer.Option(help="6-mers start every 6 bases (grid) or at the variant (variant).")] = "grid",
+    anchor: Annotated[
+        str, typer.Option(help="6-mers start every 6 bases (grid) or at the variant (variant).")
+    ] = "grid",
+    token_budget: BudgetOption = None,
     precision: PrecisionOption = "exact",
     device: DeviceOption = "auto",
 ) -> None:
@@ -118,7 +124,14 @@ def score_variants(
     from hexamer.model import load_model
 
     names = tuple(name.strip() for name in scores.split(","))
-    table = {"scores": names, "window": window, "layer": layer, "pool": pool, "phase": phase}
+    table = {
+        "scores": names,
+        "window": window,
+        "layer": layer,
+        "pool": pool,
+        "anchor": anchor,
+        "token_budget": token_budget,
+    }
     settings = make_settings(ScoreSettings, table, "score-variants")
     check_variants_path(out)
     with Genome(genome) as reference:
@@ -150,12 +163,12 @@ def embed(
     pool: Annotated[
         Any, typer.Option(metavar="TEXT", parser=str, help="mean, max, cls, or none (one row per token).")
     ] = "mean",
-    token_budget: Annotated[int, typer.Option(help="Tokens that go through the encoder at a time.")] = 4096,
+    token_budget: BudgetOption = None,
     precision: PrecisionOption = "exact",
     device: DeviceOption = "auto",
 ) -> None:
     """Turn sequences or genomic intervals into vectors."""
-    from hexamer.embeddings import check_embeddings_path
+    from hexamer.embeddings import check_budget, check_embeddings_path
     from hexamer.embeddings import embed as embed_sequences
     from hexamer.embeddings.pooling import check_pool
     from hexamer.embeddings.store import write_embeddings
@@ -165,6 +178,7 @@ def embed(
 
     check_embeddings_path(out)
     check_pool(pool)
+    check_budget(token_budget)
     is_bed = sequences.name.removesuffix(".gz").endswith((".bed", ".narrowPeak", ".broadPeak"))
     if is_bed and genome is None:
         raise SettingsError(f"{sequences}: intervals need a genome; --genome FASTA would work")

@@ -70,6 +70,13 @@ def test_every_record_comes_back_in_order_with_its_columns(model, genome, vcf, r
     assert manifest["reasons"]["scored"] == 4
 
 
+def test_the_header_says_what_scores_were_computed_with(model, genome, vcf, tmp_path):
+    settings = ScoreSettings(anchor="variant", window=300)
+    annotate_variants(model, genome, vcf, tmp_path / "out.vcf", settings=settings)
+    (line,) = (line for line in lines_of(tmp_path / "out.vcf") if line.startswith("##hexamer="))
+    assert line.endswith("Window=300,Anchor=variant,Precision=exact>")
+
+
 def test_htslib_reads_the_output_and_its_index(model, genome, vcf, tmp_path):
     out = tmp_path / "out.vcf.gz"
     annotate_variants(model, genome, vcf, out)

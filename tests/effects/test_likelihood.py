@@ -25,3 +25,7 @@ def test_window_losses_leave_out_cls(model):
         one = torch.as_tensor(window)[None].long()
         expected = F.cross_entropy(model(one).logits[0, 1:], one[0, 1:])
         np.testing.assert_allclose(loss, expected, atol=1e-4)
+
+
+def test_no_window_gives_no_row(model):
+    assert masked_log_probabilities(model, [], []).shape == (0, model.config.vocabulary_size)

@@ -5,8 +5,10 @@ import torch
 
 from hexamer.effects import SCORES, ScoreSettings, score_variants
 from hexamer.effects.distance import cosine, l1
+from hexamer.effects.score import score_alleles
 from hexamer.errors import SettingsError
 from hexamer.genome import Variant
+from hexamer.model import ModelConfig, NucleotideTransformer
 from hexamer.tokens import MASK_ID
 
 
@@ -22,7 +24,7 @@ def variants(genome):
 
 def test_scores_equal_the_slow_obvious_way(model, genome, variants):
     """Each allele by itself, in full forward passes, from the window written out by hand."""
-    table = score_variants(model, genome, variants, tuple(SCORES), window=600, phase="variant").table
+    table = score_variants(model, genome, variants, tuple(SCORES), window=600, anchor="variant").table
     for variant, row in zip(variants, table.itertuples(), strict=True):
         if not 594 < variant.start < 8000:
             continue
@@ -55,6 +57,34 @@ def test_batches_order_and_company_do_not_change_scores(model, genome, variants)
         np.testing.assert_allclose(whole[list(scores)], other[list(scores)], atol=2e-4, rtol=1e-4)
 
 
+def test_pieces_do_not_change_scores(model, genome, variants, monkeypatch):
+    """Bases of one 6-mer that fall into different pieces are read again, to the same numbers."""
+    scores = tuple(SCORES)
+    every = [
+        Variant("20", base + 1, ref, alt)
+        for base in range(2502, 2508)
+        for ref in genome.fetch("20", base, base + 1)
+        for alt in "ACGT"
+        if alt != ref
+    ]
+    whole = score_variants(model, genome, [*variants, *every], scores).table
+    monkeypatch.setattr("hexamer.effects.score.PIECE", 4)
+    pieces = score_variants(model, genome, [*variants, *every], scores)
+    assert pieces.manifest["forwards"]["run"] > 40, "the pieces were one"
+    np.testing.assert_allclose(pieces.table[list(scores)], whole[list(scores)], atol=1e-5, rtol=1e-5)
+
+
+def test_token_budget_changes_scores_by_rounding_only(genome, variants):
+    torch.manual_seed(0)
+    model = NucleotideTransformer(ModelConfig(layers=2, width=16, heads=2, ffn=32, max_tokens=100)).eval()
+    found = [
+        score_alleles(model, genome, variants, ScoreSettings(scores=tuple(SCORES), token_budget=budget)).values
+        for budget in (1, 250, None)
+    ]
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-5, rtol=0)
+
+
 def test_variants_of_a_token_share_forward_passes(model, genome):
     every = [
         Variant("20", base + 1, ref, alt)
@@ -68,7 +98,7 @@ def test_variants_of_a_token_share_forward_passes(model, genome):
     found = score_variants(model, genome, twice, ("llr", "cosine"))
     assert found.manifest["forwards"] == {"run": 2 + 2 + 36, "asked": 41 + 82}
     assert found.table["cosine"].iloc[:5].tolist() == found.table["cosine"].iloc[36:].tolist()
-    apart = score_variants(model, genome, every, phase="variant")
+    apart = score_variants(model, genome, every, anchor="variant")
     assert apart.manifest["forwards"] == {"run": 12, "asked": 36}
     assert not np.allclose(apart.table["llr"], found.table["llr"].iloc[:36])
 
@@ -109,6 +139,8 @@ def test_definitions_name_layer_and_pooling(model):
         ({"scores": ("llr", "llr")}, "each once"),
         ({"window": 5}, "window 5"),
         ({"pool": "max"}, "pool 'max' is unknown; token or mean"),
+        ({"anchor": "gird"}, "anchor 'gird' is unknown; grid or variant"),
+        ({"token_budget": 0}, "token_budget 0; at least 1"),
     ],
 )
 def test_mistakes(settings, message):

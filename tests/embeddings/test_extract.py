@@ -75,7 +75,13 @@ def test_strand_is_read_and_token_coordinates_are_genomic(model, genome: Genome)
     assert (minus["start"].iloc[-1], minus["end"].iloc[-1]) == (200, 201)
 
 
+def test_settings_say_what_was_computed_with(model):
+    assert embed(model, ["ACGT"]).uns["hexamer"]["precision"] == "exact"
+
+
 def test_mistakes(model):
+    with pytest.raises(SettingsError, match="token_budget 0"):
+        embed(model, ["ACGT"], token_budget=0)
     with pytest.raises(SettingsError, match="not one string"):
         embed(model, "ACGT")
     with pytest.raises(SettingsError, match="intervals need a genome"):

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from hexamer.model import Packed, native
+from hexamer.model import Packed, attention, native
 from hexamer.model.attention import attend, attention_weights, rotary_turn, rotate
 
 WIDTHS = [6, 16]  # torch's kernel takes the first, ours the second where it runs
-LENGTHS = [(17,), (9, 9, 9), (1, 17, 5, 2)]
+LENGTHS = [(17,), (9, 9, 9), (1, 17, 5, 2), (5, 2, 0, 5, 2, 5)]
 
 
 def draw(lengths: tuple[int, ...], width: int = 16) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Packed]:
@@ -95,3 +95,71 @@ def test_other_sequences_change_nothing(width: int):
     for part in (query, key, value):
         part[:4], part[10:] = 1e4, -1e4
     assert torch.equal(attend(query, key, value, packed)[4:10], before)
+
+
+def test_sequences_of_a_length_share_a_call(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEXAMER_NATIVE", "0")
+    shapes: list[torch.Size] = []
+    real = attention.F.scaled_dot_product_attention
+    monkeypatch.setattr(
+        attention.F, "scaled_dot_product_attention", lambda q, k, v: shapes.append(q.shape) or real(q, k, v)
+    )
+    query, key, value, packed = draw((5, 2, 5, 9, 2, 5))
+    found = attend(query.requires_grad_(), key, value, packed)
+    assert shapes == [(2, 4, 2, 16), (3, 4, 5, 16), (1, 4, 9, 16)]
+    gradient = torch.autograd.grad(found[7:12].sum(), query)[0]
+    assert gradient[7:12].abs().sum() > 0
+    assert gradient[:7].abs().sum() == gradient[12:].abs().sum() == 0
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_attends_to_nothing(width: int):
+    for lengths in ((), (0,), (0, 0)):
+        query, key, value, packed = draw(lengths, width)
+        assert attend(query, key, value, packed, rotary_turn(0, width, query.device)).shape == (0, 4, width)
+        assert [x.shape for x in attention_weights(query, key, packed)] == [(4, 0, 0)] * len(lengths)
+
+
+@pytest.mark.parametrize(
+    ("width", "module", "gpu", "generation", "reason"),
+    [
+        (64, object(), True, (8, 0), ""),
+        (256, object(), True, (9, 0), ""),
+        (20, object(), True, (9, 0), "heads of 20, not a multiple of 8 up to 256"),
+        (264, object(), True, (9, 0), "heads of 264, not a multiple of 8 up to 256"),
+        (64, None, True, (9, 0), "torch before 2.10"),
+        (64, object(), False, (9, 0), "no such GPU here"),
+        (64, object(), True, (7, 5), "a GPU before Ampere (sm80)"),
+    ],
+)
+def test_where_flash_attention_runs(monkeypatch: pytest.MonkeyPatch, width, module, gpu, generation, reason):
+    asked: list[torch.device] = []
+    monkeypatch.setattr(attention, "find_spec", lambda _: module)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: asked.append(device) or generation)
+    attention._why_not_flash.cache_clear()
+    try:
+        assert [attention.why_not_flash(torch.device("cuda:0"), width) for _ in range(2)] == [reason] * 2
+        assert len(asked) <= 1, "it is asked once"
+    finally:
+        attention._why_not_flash.cache_clear()
+
+
+class OnGpu(torch.Tensor):
+    """A tensor of the CPU that says it is on a GPU."""
+
+    is_cuda = True
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("reason", ["", "torch before 2.10"])
+def test_which_attention_a_gpu_takes(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, reason: str):
+    monkeypatch.setenv("HEXAMER_NATIVE", "0")
+    taken: list[str] = []
+    monkeypatch.setattr(attention, "why_not_flash", lambda *_: reason)
+    monkeypatch.setattr(attention, "_attend_flash", lambda q, *_: taken.append("flash") or q)
+    monkeypatch.setattr(attention, "_attend_each", lambda q, *_: taken.append("each") or q)
+    *parts, packed = draw((5, 2))
+    attend(*(part.to(dtype).as_subclass(OnGpu) for part in parts), packed)
+    assert taken == ["flash" if dtype == torch.bfloat16 and not reason else "each"]

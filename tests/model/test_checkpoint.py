@@ -225,7 +225,8 @@ def test_norm_eps_in_place_of_the_config(v2: Path):
         load_model(v2, device="cpu", norm_eps=-1)
 
 
-def test_options_that_do_not_exist(v2: Path):
+def test_options_that_do_not_exist(v2: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checkpoint_module, "_find_folder", lambda *_: pytest.fail("looked for before settings"))
     with pytest.raises(SettingsError, match="precision 'half' is unknown; 'exact'"):
         load_model(v2, precision="half")
     with pytest.raises(SettingsError, match="device 'abacus' is unknown"):
@@ -348,3 +349,24 @@ def test_new_and_empty_folders(model: NucleotideTransformer, tmp_path: Path):
         assert same(load_model(place, device="cpu"), model)
         for file in place.iterdir():
             assert file.stat().st_mode & 0o444 == 0o444, "others can read it"
+
+
+def test_weights_are_mapped_and_the_file_is_safe_from_the_model(v2: Path):
+    file = v2 / "model.safetensors"
+    before = file.read_bytes()
+    loaded = load_model(v2, device="cpu")
+    assert str(file.resolve()) in Path("/proc/self/maps").read_text()
+    for parameter in loaded.parameters():
+        parameter.data.fill_(7.0)
+    assert (loaded.embed_tokens.weight == 7).all()
+    assert file.read_bytes() == before
+
+
+def test_a_folder_can_be_replaced_while_its_model_is_in_use(v2: Path):
+    loaded = load_model(v2, device="cpu")
+    ids = torch.tensor([[3, 10, 11]])
+    wanted = load_model(v2, device="cpu")(ids).logits
+    other = NucleotideTransformer(loaded.config)
+    save_model(other, v2)
+    assert torch.equal(loaded(ids).logits, wanted)
+    assert same(load_model(v2, device="cpu"), other)

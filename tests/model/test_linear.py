@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from hexamer.model import linear
-from hexamer.model.linear import Linear
+from hexamer.model.linear import Linear, gelu_of
 from hexamer.model.processor import Processor
 
 
@@ -99,9 +99,70 @@ def test_gelu_is_taken_of_the_map(vendor: str, dtype: torch.dtype):
     wanted = nn.functional.gelu(exact(x.double()))
     allowed = 1e-5 if dtype == torch.float32 else 2e-2
     ours.to(dtype)
-    with_gradients = ours.gelu(x)
+    with_gradients = gelu_of(ours, x)
     assert with_gradients.requires_grad
     with torch.inference_mode():
-        for found in (ours.gelu(x), with_gradients):
+        for found in (gelu_of(ours, x), with_gradients):
             assert found.dtype == dtype
             torch.testing.assert_close(found.double(), wanted, atol=allowed, rtol=allowed)
+
+
+@pytest.fixture
+def fused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked of oneDNN on a machine that has it."""
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("ONEDNN NOT CHECKED: this torch has no mkldnn::_linear_pointwise")
+    calls: list[str] = []
+    for name in ("product", "product_gelu"):
+        real = getattr(linear, name)
+        monkeypatch.setattr(linear, name, lambda *given, name=name, real=real: calls.append(name) or real(*given))
+    monkeypatch.setattr(linear, "this_processor", lambda: Processor("AuthenticAMD", frozenset()))
+    monkeypatch.setattr(linear, "SMALLEST", 0)
+    monkeypatch.delenv("HEXAMER_NATIVE", raising=False)
+    return calls
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_frozen_weights_need_no_inference_mode_to_be_fast(fused: list[str], dtype: torch.dtype):
+    layer, x = Linear(8, 8).to(dtype).requires_grad_(False), torch.randn(3, 8, dtype=dtype)
+    layer(x)
+    gelu_of(layer, x)
+    assert fused == ["product", "product_gelu"]
+    fused.clear()
+    for given in (x.clone().requires_grad_(), x):
+        gelu_of(layer, given).float().sum()
+        layer.requires_grad_(True)
+    assert "product_gelu" not in fused
+    assert ("product" in fused) == (dtype == torch.float32), "bfloat16 gradients are torch's"
+
+
+class Doubled(nn.Module):
+    """As adapters do: another layer in place of ours, which changes what ours gives."""
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__()
+        self.base = base
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * self.base(x)
+
+
+def test_gelu_lets_adapters_and_hooks_see_the_map(fused: list[str]):
+    layer, x = Linear(8, 8).requires_grad_(False), torch.randn(3, 8)
+    wanted = layer(x)
+    torch.testing.assert_close(gelu_of(Doubled(layer), x), nn.functional.gelu(2 * wanted))
+    seen: list[torch.Tensor] = []
+    hook = layer.register_forward_hook(lambda module, args, out: seen.append(out) or 3 * out)
+    torch.testing.assert_close(gelu_of(layer, x), nn.functional.gelu(3 * wanted))
+    torch.testing.assert_close(seen[0], wanted)
+    hook.remove()
+    layer.register_forward_pre_hook(lambda module, args: (-args[0],))
+    torch.testing.assert_close(gelu_of(layer, x), nn.functional.gelu(layer(x)))
+    assert "product_gelu" not in fused
+
+
+def test_its_error_in_bfloat16_is_that_of_one_rounding():
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("ONEDNN NOT CHECKED: this torch has no mkldnn::_linear_pointwise")
+    assert linear.measure_error() < 1e-5
+    assert 1e-5 < linear.measure_error(torch.bfloat16) < 2**-8

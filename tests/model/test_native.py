@@ -251,7 +251,7 @@ def test_checkpointing_changes_no_bit(monkeypatch: pytest.MonkeyPatch):
     plain = step(model, bf16=False)
     for block in model.blocks:
         forward = block.forward
-        monkeypatch.setattr(block, "forward", lambda *a, f=forward: checkpoint(f, *a, use_reentrant=False))
+        monkeypatch.setattr(block, "forward", lambda *a, f=forward, **o: checkpoint(f, *a, use_reentrant=False, **o))
     assert all(map(torch.equal, step(model, bf16=False), plain))
 
 

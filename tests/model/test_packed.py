@@ -40,3 +40,11 @@ def test_padding_goes_out_and_in(lengths: tuple[int, ...]):
     assert len(packed.ids) == sum(lengths)
     back = pad_rows(packed.ids[:, None].float(), real)
     assert torch.equal(back[..., 0].int(), ids.masked_fill(~real, 0))
+
+
+@given(LENGTHS)
+def test_rows_are_sorted_by_their_sequences_length(lengths: list[int]):
+    packed = pack([np.arange(length) for length in lengths], CPU)
+    assert [length for count, length in packed.alike for _ in range(count)] == sorted(lengths)
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    assert packed.order.tolist() == [row for i in order for row in range(*packed.spans[i].tolist())]

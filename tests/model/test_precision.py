@@ -62,3 +62,25 @@ def test_there_is_no_other_precision():
         SettingsError, match=r"'half' is unknown; 'exact' \(float32\) or 'fast' \(bfloat16\) would work"
     ):
         set_precision(make("v2"), "half")
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("layout", ["v1", "v2"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_torchs_own_casts_work_too(layout: str, dtype: torch.dtype):
+    model = make(layout).requires_grad_(False)
+    ids = torch.as_tensor(model.tokenizer.encode(["ACGTTGCA" * 20])[0])[None]
+    wanted = model(ids, layers=(2,)).hidden[2]
+    out = model.to(dtype)(ids, layers=(2,))
+    assert (out.logits.dtype, out.hidden[2].dtype) == (dtype, dtype)
+    assert float(torch.cosine_similarity(out.hidden[2].float(), wanted, dim=-1).min()) > 0.999
+
+
+def test_rounded_weights_are_never_called_exact():
+    model = make("v2")
+    set_precision(model, "exact")
+    set_precision(model, "fast")
+    set_precision(model, "fast")
+    with pytest.raises(SettingsError, match="rounded; load it again for precision 'exact'"):
+        set_precision(model, "exact")
+    assert model.precision == "fast"

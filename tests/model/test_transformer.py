@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hexamer.errors import SequenceError, SettingsError
-from hexamer.model import ModelConfig, NucleotideTransformer, pack_rows
+from hexamer.model import ModelConfig, NucleotideTransformer, pack, pack_rows, set_precision
 from hexamer.model.attention import rotary_turn, rotate
 
 ALL = (0, 1, 2, 3)
@@ -261,3 +261,109 @@ def test_device_and_norm_eps_come_from_the_model(model: NucleotideTransformer):
     ids = pad(model, SEQUENCES)
     assert (coarse(ids).logits - model(ids).logits).abs().max() > 1e-2
     assert {m.eps for m in coarse.modules() if isinstance(m, torch.nn.LayerNorm)} == {0.5}
+
+
+@pytest.fixture(params=["1", "0"], ids=["native", "torch"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEXAMER_NATIVE", request.param)
+
+
+def wide(layout: str, layers: int = 2) -> NucleotideTransformer:
+    """Heads of 16, which our kernels take."""
+    torch.manual_seed(2)
+    return NucleotideTransformer(ModelConfig(layers=layers, width=32, heads=2, ffn=48, layout=layout, max_tokens=40))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # the compiler asks for it
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("layout", ["v1", "v2"])
+def test_blocks_compile_to_one_graph(layout: str):
+    from torch._dynamo.utils import counters
+
+    model = wide(layout, layers=4)
+    packed = pack([np.arange(10, 19)] * 3, model.device)
+    wanted = model.encode(packed).hidden[4]
+    torch._dynamo.reset()
+    counters.clear()
+    for block in model.blocks:
+        block.compile(backend="eager", fullgraph=True)
+    torch.testing.assert_close(model.encode(pack([np.arange(10, 19)] * 3, model.device)).hidden[4], wanted)
+    assert (counters["stats"]["unique_graphs"], dict(counters["graph_break"])) == (1, {})
+    model.encode(pack([np.arange(10, 14), np.arange(10, 19)], model.device))  # fullgraph: a break would be an error
+    torch._dynamo.reset()
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("layout", ["v1", "v2"])
+def test_a_batch_that_was_scored_can_be_trained_on(layout: str):
+    model = wide(layout)
+    with torch.inference_mode():
+        packed = pack([np.arange(10, 19), np.arange(10, 14)], model.device)
+        model.encode(packed)
+    model.encode(packed).hidden[2].sum().backward()
+    assert model.blocks[0].attention.query.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("layout", ["v1", "v2"])
+def test_hooks_see_every_linear_layer(layout: str):
+    model = wide(layout).requires_grad_(False)
+    seen: list[str] = []
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(lambda *_, name=name: seen.append(name))
+    model(pad(model, SEQUENCES))
+    assert sorted(seen) == sorted(name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear))
+
+
+def test_pads_have_no_logits(model: NucleotideTransformer):
+    ids = pad(model, SEQUENCES)
+    with pytest.raises(SequenceError, match=f"where asks for {int((ids == 1).sum())} pads; only tokens have logits"):
+        model(ids, where=torch.ones_like(ids, dtype=torch.bool))
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("layout", ["v1", "v2"])
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_an_empty_batch_gives_empty_results(layout: str, precision: str):
+    model = wide(layout).eval().requires_grad_(False)
+    set_precision(model, precision)
+    out = model.encode(pack([], model.device), layers=(0, 1, 2), attentions=((1, 0), (2, 1)))
+    assert {layer: tuple(x.shape) for layer, x in out.hidden.items()} == dict.fromkeys((0, 1, 2), (0, 32))
+    assert out.attentions == {(1, 0): [], (2, 1): []}
+    for rows, tokens in ((0, 5), (0, 0), (3, 0)):
+        ids = torch.zeros(rows, tokens, dtype=torch.long)
+        found = model(ids, layers=(2,), attentions=((1, 0),))
+        assert found.logits.shape == (rows, tokens, model.config.vocabulary_size)
+        assert found.hidden[2].shape == (rows, tokens, 32)
+        assert found.attentions[1, 0].shape == (rows, tokens, tokens)
+        assert model(ids, where=ids == 1).logits.shape == (0, model.config.vocabulary_size)
+    only_pads = model(torch.ones(2, 3, dtype=torch.long), layers=(2,), attentions=((1, 0),))
+    assert not only_pads.logits.any()
+    assert not only_pads.attentions[1, 0].any()
+
+
+@pytest.mark.parametrize("layer", [0, 1, 3])
+def test_rows_are_of_the_deepest_state_whatever_maps_are_asked(model: NucleotideTransformer, layer: int):
+    packed, _ = pack_rows(pad(model, SEQUENCES))
+    rows = torch.tensor([3, 9, 1])
+    places = ((1, 2), (2, 0), (3, 1))
+    whole = model.encode(packed, layers=(0, layer), attentions=places)
+    some = model.encode(packed, layers=(0, layer), attentions=places, rows=rows)
+    torch.testing.assert_close(some.hidden[layer], whole.hidden[layer][rows], atol=1e-5, rtol=1e-5)
+    assert layer == 0 or torch.equal(some.hidden[0], whole.hidden[0])
+    for place in places:
+        for one, other in zip(some.attentions[place], whole.attentions[place], strict=True):
+            assert torch.equal(one, other)
+
+
+def test_a_block_stops_after_its_maps(model: NucleotideTransformer):
+    packed, _ = pack_rows(pad(model, SEQUENCES))
+    whole = model.encode(packed, layers=(1, 3), attentions=((2, 0),))
+    ran: list[str] = []
+    for name, module in model.blocks[1].named_modules():
+        module.register_forward_hook(lambda *_, name=name: ran.append(name))
+    out = model.encode(packed, layers=(1,), attentions=((2, 0),))
+    assert not {"attention.value", "attention.out", "ffn", "ffn_norm"} & set(ran)
+    assert {"attention.query", "attention.key"} <= set(ran)
+    assert torch.equal(out.hidden[1], whole.hidden[1])
+    assert all(map(torch.equal, out.attentions[2, 0], whole.attentions[2, 0]))

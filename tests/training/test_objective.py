@@ -52,3 +52,14 @@ def test_chunks_give_the_loss_and_the_gradients_of_the_whole(model, monkeypatch)
         found.append([total.detach(), correct, *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_pads_are_never_asked_for(model):
+    ids = torch.randint(6, 4102, (2, 20), generator=torch.Generator().manual_seed(1))
+    ids[1, 12:] = 1
+    everywhere = masked_loss(model, ids, ids, torch.ones_like(ids, dtype=torch.bool))
+    tokens = masked_loss(model, ids, ids, ids != 1)
+    assert (
+        (everywhere.asked, int(everywhere.correct)) == (tokens.asked, int(tokens.correct)) == (32, int(tokens.correct))
+    )
+    assert torch.equal(everywhere.total, tokens.total)

@@ -161,10 +161,12 @@ def check_variants_path(out: str | Path) -> None:
 
 
 def _provenance(model: dict[str, Any], settings: ScoreSettings) -> str:
-    """One line for the header: version, weights, window."""
+    """One line for the header: what was computed with."""
     weights = ",".join(digest[:16] for digest in model["files"].values()) or "random"
     version = package_versions()["hexamer"]
-    return f"<Version={version},Model={Path(model['source']).name},WeightsSHA256={weights},Window={settings.window}>"
+    facts = {"Version": version, "Model": Path(model["source"]).name, "WeightsSHA256": weights}
+    facts |= {"Window": str(settings.window), "Anchor": settings.anchor, "Precision": model["precision"]}
+    return "<" + ",".join(f"{name}={value}" for name, value in facts.items()) + ">"
 
 
 def _pieces(source: VariantFile) -> Iterator[list[Record]]:

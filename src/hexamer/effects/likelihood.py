@@ -46,7 +46,7 @@ def masked_log_probabilities(
     True
     """
     packed = pack(windows, model.device)
-    rows = packed.bounds[:-1] + torch.as_tensor(tokens, device=model.device)
+    rows = packed.bounds[:-1] + torch.as_tensor(tokens, dtype=torch.int64, device=model.device)
     with torch.inference_mode():
         masked = replace(packed, ids=packed.ids.index_fill(0, rows, MASK_ID))
         hidden = model.encode(masked, rows=rows).hidden[model.config.layers]

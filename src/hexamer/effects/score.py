@@ -14,7 +14,7 @@ lies (`window`), files (`annotate`), other kinds of variants.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,8 @@ import torch
 
 from hexamer.effects.distance import DISTANCES
 from hexamer.effects.likelihood import masked_log_probabilities, window_losses
-from hexamer.effects.window import Phase, Site, Windows, changed_base, find_reason, substitute_base
+from hexamer.effects.window import Anchor, Site, SiteKey, WindowReader, changed_base, find_reason, substitute_base
+from hexamer.embeddings import check_budget, choose_budget
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
 from hexamer.manifest import STRICT, describe_file, package_versions
@@ -44,9 +45,6 @@ SCORES = {
 PIECE = 256
 """Variants scored at a time: sites of one piece share forward passes, and memory does not grow with the input."""
 
-Place = tuple[tuple[str, int], int]
-"""Window and token, as `Site.place`."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings:
@@ -55,7 +53,7 @@ class ScoreSettings:
     Raises
     ------
     SettingsError
-        If a score or the pooling does not exist.
+        If a score, the pooling or the anchor does not exist, or the window or budget is too small.
     """
 
     __pydantic_config__ = STRICT
@@ -68,11 +66,12 @@ class ScoreSettings:
     """Layer of the embeddings that distances compare; -1 is the last."""
     pool: Literal["token", "mean"] = "token"
     """What distances compare: the variant's token, or the mean over the window."""
-    phase: Phase = "grid"
+    anchor: Anchor = "grid"
     """Where the token of a variant starts: at a multiple of 6 bases ("grid"), so that variants of one token share
     forward passes, or at the variant ("variant")."""
-    token_budget: int = 4096
-    """Tokens that go through the encoder at a time; changes results by rounding only."""
+    token_budget: int | None = None
+    """Tokens that go through the encoder at a time, by default what suits the device; changes results by rounding
+    only."""
 
     def __post_init__(self) -> None:
         for name in self.scores:
@@ -82,6 +81,9 @@ class ScoreSettings:
             raise SettingsError("scores: at least one, each once, would work")
         if self.pool not in ("token", "mean"):
             raise SettingsError(f"pool {self.pool!r} is unknown; token or mean would work")
+        if self.anchor not in get_args(Anchor):
+            raise SettingsError(f"anchor {self.anchor!r} is unknown; {' or '.join(get_args(Anchor))} would work")
+        check_budget(self.token_budget)
         if self.window < 12:
             raise SettingsError(f"window {self.window}; at least 12 bases would work")
 
@@ -112,10 +114,12 @@ class VariantScores:
 
 
 class Forwards(NamedTuple):
-    """Windows that went through the encoder, and that a pass for each allele and score would have taken."""
+    """Windows that went through the encoder, beside what no sharing would have taken."""
 
     run: int = 0
     asked: int = 0
+    """One for each scored allele whose `llr` is wanted, and two, ref and alt, for each where any other score is: those
+    come out of the same pair of passes, however many they are."""
 
     def __add__(self, other: object) -> "Forwards":
         """Add up both numbers."""
@@ -148,7 +152,7 @@ def score_variants(
     window: int = 6000,
     layer: int = -1,
     pool: Literal["token", "mean"] = "token",
-    phase: Phase = "grid",
+    anchor: Anchor = "grid",
 ) -> VariantScores:
     r"""Score variants against a genome.
 
@@ -166,7 +170,7 @@ def score_variants(
         Layer that distances compare, -1 the last.
     pool : {"token", "mean"}
         What distances compare.
-    phase : {"grid", "variant"}
+    anchor : {"grid", "variant"}
         Where the token of a variant starts: at a multiple of 6 bases, or at the variant.
 
     Returns
@@ -176,7 +180,7 @@ def score_variants(
     Raises
     ------
     SettingsError
-        If a score, layer or pooling does not exist.
+        If a score, layer, pooling or anchor does not exist, or the window is too small.
 
     Examples
     --------
@@ -189,7 +193,7 @@ def score_variants(
     ['', 'ref_mismatch', 'unsupported']
     >>> folder.cleanup()
     """
-    settings = ScoreSettings(scores=tuple(scores), window=window, layer=layer, pool=pool, phase=phase)
+    settings = ScoreSettings(scores=tuple(scores), window=window, layer=layer, pool=pool, anchor=anchor)
     parts = [
         score_alleles(model, genome, variants[start : start + PIECE], settings)
         for start in range(0, max(len(variants), 1), PIECE)
@@ -228,39 +232,40 @@ def score_alleles(
     """
     values = np.full((len(variants), len(settings.scores)), np.nan, dtype=np.float32)
     reasons: list[str] = []
-    windows = Windows(model, genome, settings.window, settings.phase)
+    reader = WindowReader(model, genome, settings.window, settings.anchor)
+    budget = choose_budget(model.device, settings.token_budget)
     alleles: list[tuple[int, Site, int]] = []  # row, site, alt token id
     for row, variant in enumerate(variants):
         reason = find_reason(genome, variant)
         if not reason:
             base, ref, alt = changed_base(variant)
-            if site := windows.place(genome.resolve(variant.chrom), base):
+            if site := reader.find_site(genome.resolve(variant.chrom), base):
                 alleles.append((row, site, substitute_base(model, site, ref, alt)))
             else:
                 reason = "non_acgt_window"
         reasons.append(reason)
     forwards = Forwards()
     if "llr" in settings.scores:
-        logs = _masked_site_logs(model, {site.place: site for _, site, _ in alleles}, settings.token_budget)
+        logs = _masked_site_logs(model, {site.key: site for _, site, _ in alleles}, budget)
         for row, site, alt_id in alleles:
-            log = logs[site.place]
+            log = logs[site.key]
             values[row, settings.scores.index("llr")] = log[alt_id] - log[site.ids[site.token]]
         forwards += Forwards(len(logs), len(alleles))
     if set(settings.scores) - {"llr"}:
-        forwards += Forwards(_compare_windows(model, alleles, settings, values), 2 * len(alleles))
+        forwards += Forwards(_compare_windows(model, alleles, settings, budget, values), 2 * len(alleles))
     return Scored(values, reasons, forwards)
 
 
 def _masked_site_logs(
-    model: NucleotideTransformer, sites: dict[Place, Site], token_budget: int
-) -> dict[Place, npt.NDArray[np.float32]]:
-    """Log probabilities [V] at the masked k-mer of each place: one forward pass for all changes of it."""
-    places = list(sites)
-    logs: dict[Place, npt.NDArray[np.float32]] = {}
-    for batch in batches([len(sites[place].ids) for place in places], token_budget):
-        chosen = [sites[places[i]] for i in batch]
+    model: NucleotideTransformer, sites: dict[SiteKey, Site], budget: int
+) -> dict[SiteKey, npt.NDArray[np.float32]]:
+    """Log probabilities [V] at the masked k-mer of each site: one forward pass for all changes of it."""
+    keys = list(sites)
+    logs: dict[SiteKey, npt.NDArray[np.float32]] = {}
+    for batch in batches([len(site.ids) for site in sites.values()], budget):
+        chosen = [sites[keys[i]] for i in batch]
         found = masked_log_probabilities(model, [site.ids for site in chosen], [site.token for site in chosen])
-        logs |= {places[i]: row for i, row in zip(batch, found, strict=True)}
+        logs |= {keys[i]: row for i, row in zip(batch, found, strict=True)}
     return logs
 
 
@@ -268,25 +273,24 @@ def _compare_windows(
     model: NucleotideTransformer,
     alleles: list[tuple[int, Site, int]],
     settings: ScoreSettings,
+    budget: int,
     values: npt.NDArray[np.float32],
 ) -> int:
     """Fill in the scores that compare unmasked windows of both alleles; returns how many different ones were run."""
-    sites = {site.place: site for _, site, _ in alleles}
+    sites = {site.key: site for _, site, _ in alleles}
     wanted = dict.fromkeys(
-        allele
-        for _, site, alt_id in alleles
-        for allele in ((site.place, int(site.ids[site.token])), (site.place, alt_id))
+        allele for _, site, alt_id in alleles for allele in ((site.key, int(site.ids[site.token])), (site.key, alt_id))
     )
     windows = []
     for at, token_id in wanted:
         ids = sites[at].ids.copy()
         ids[sites[at].token] = token_id
         windows.append(ids)
-    vectors, losses = _read_windows(model, windows, [sites[at].token for at, _ in wanted], settings)
+    vectors, losses = _read_windows(model, windows, [sites[at].token for at, _ in wanted], settings, budget)
     number = {allele: i for i, allele in enumerate(wanted)}
     rows = [row for row, _, _ in alleles]
-    refs = [number[site.place, int(site.ids[site.token])] for _, site, _ in alleles]
-    alts = [number[site.place, alt_id] for _, site, alt_id in alleles]
+    refs = [number[site.key, int(site.ids[site.token])] for _, site, _ in alleles]
+    alts = [number[site.key, alt_id] for _, site, alt_id in alleles]
     for column, name in enumerate(settings.scores):
         if name in DISTANCES:
             values[rows, column] = DISTANCES[name](vectors[refs], vectors[alts])
@@ -298,16 +302,16 @@ def _compare_windows(
 
 
 def _read_windows(
-    model: NucleotideTransformer, windows: list[Ids], tokens: list[int], settings: ScoreSettings
+    model: NucleotideTransformer, windows: list[Ids], tokens: list[int], settings: ScoreSettings, budget: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """One vector [D] and, where a score asks for it, the mean cross-entropy of each window."""
     layer = model.layer_number(settings.layer)
     vectors = np.zeros((len(windows), model.config.width), dtype=np.float32)
     losses = np.full(len(windows), np.nan, dtype=np.float32)
     with_loss = bool({"loss", "loss_diff"} & set(settings.scores))
-    for batch in batches([len(ids) for ids in windows], settings.token_budget):
+    for batch in batches([len(ids) for ids in windows], budget):
         packed = pack([windows[i] for i in batch], model.device)
-        where = packed.bounds[:-1] + torch.as_tensor([tokens[i] for i in batch], device=model.device)
+        where = packed.bounds[:-1] + torch.as_tensor([tokens[i] for i in batch], dtype=torch.int64, device=model.device)
         by_token = settings.pool == "token"
         with torch.inference_mode():
             if with_loss:

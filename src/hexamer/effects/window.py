@@ -1,12 +1,12 @@
 """The window around a variant: where it lies, which token holds the variant, and why there may be none.
 
-The window is centred on the token of the variant. Where that token starts is the `phase`:
+The window is centred on the token of the variant. Where that token starts is the `anchor`:
 
 * "grid": at a multiple of k bases from the contig's start, so that variants of one token share its forward passes;
 * "variant": at the variant itself, so that every variant is the first base of the middle token.
 
-An N before the variant restarts the cutting into 6-mers, whatever the phase. At a contig's ends the window is cut in
-steps of whole 6-mers. Source: 6,000 bp centred on the SNP in Dalla-Torre et al. (2025); the phases are our choice.
+An N before the variant restarts the cutting into 6-mers, whatever the anchor. At a contig's ends the window is cut in
+steps of whole 6-mers. Source: 6,000 bp centred on the SNP in Dalla-Torre et al. (2025); the anchors are our choice.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,10 @@ from hexamer.tokens import CLS_ID, bases_to_codes, token_spans
 from hexamer.tokens.alphabet import BASES
 from hexamer.tokens.tokenizer import Ids
 
-Phase = Literal["grid", "variant"]
-Places = npt.NDArray[np.int64]
+Anchor = Literal["grid", "variant"]
+Positions = npt.NDArray[np.int64]
+WindowName = tuple[str, int, int]
+SiteKey = tuple[WindowName, int]
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,9 @@ class Site:
 
     Attributes
     ----------
-    window : tuple of (str, int)
-        Contig, and the base that the window is centred on: windows of one name are equal.
+    window : tuple of (str, int, int)
+        Contig, the base that the window is centred on, and its first token that was kept: windows of one name are
+        equal.
     ids : int32 array [L]
         Token ids of the window, with `<cls>`.
     token : int
@@ -41,14 +44,14 @@ class Site:
         Place of the base in its k-mer.
     """
 
-    window: tuple[str, int]
+    window: WindowName
     ids: Ids
     token: int
     offset: int
 
     @property
-    def place(self) -> tuple[tuple[str, int], int]:
-        """Window and token: sites of one place share the forward passes of the reference."""
+    def key(self) -> SiteKey:
+        """Window and token: sites of one key share the forward passes of the reference."""
         return self.window, self.token
 
 
@@ -123,7 +126,7 @@ def centred_window(base: int, length: int, window: int, k: int) -> tuple[int, in
     return base - shift - before, min(base - shift + (tokens - tokens // 2) * k, length)
 
 
-class Windows:
+class WindowReader:
     """Tokenised windows of a genome, each read once.
 
     Parameters
@@ -133,33 +136,33 @@ class Windows:
     genome : Genome
     bases : int
         Length of a window; never more than the model reads.
-    phase : {"grid", "variant"}
+    anchor : {"grid", "variant"}
         Where the token of a variant starts.
     """
 
-    def __init__(self, model: NucleotideTransformer, genome: Genome, bases: int, phase: Phase = "grid") -> None:
-        self.model, self.genome, self.phase = model, genome, phase
+    def __init__(self, model: NucleotideTransformer, genome: Genome, bases: int, anchor: Anchor = "grid") -> None:
+        self.model, self.genome, self.anchor = model, genome, anchor
         self.bases = min(bases, model.config.max_bases)
-        self._read: dict[tuple[str, int], tuple[Ids, Places, Places, int]] = {}
+        self._read: dict[tuple[str, int], tuple[Ids, Positions, Positions, int]] = {}
 
-    def place(self, chrom: str, base: int) -> Site | None:
+    def find_site(self, chrom: str, base: int) -> Site | None:
         """Find the window and the token of a base, 0-based; None where the base is in no whole k-mer."""
         k, most = self.model.config.k, self.model.config.max_tokens
-        window = (chrom, base - base % k if self.phase == "grid" else base)
-        if window not in self._read:
-            self._read[window] = self._tokenise(*window)
-        ids, starts, ends, first = self._read[window]
+        centre = base - base % k if self.anchor == "grid" else base
+        if (chrom, centre) not in self._read:
+            self._read[chrom, centre] = self._tokenise(chrom, centre)
+        ids, starts, ends, first = self._read[chrom, centre]
         token = int(np.searchsorted(ends, base - first, side="right"))
         if ends[token] - starts[token] != k:
             return None
         offset = base - first - int(starts[token])
+        left = 1
         if len(ids) > most:  # N takes tokens of its own: keep what fits around the variant
             left = max(1, min(token - most // 2, len(ids) - most + 1))
             ids, token = np.concatenate([ids[:1], ids[left : left + most - 1]]), token - left + 1
-            window = (chrom, base)
-        return Site(window, ids, token, offset)
+        return Site((chrom, centre, left), ids, token, offset)
 
-    def _tokenise(self, chrom: str, centre: int) -> tuple[Ids, Places, Places, int]:
+    def _tokenise(self, chrom: str, centre: int) -> tuple[Ids, Positions, Positions, int]:
         """Ids [L] with `<cls>`, start and end of each token in the window, and the window's start."""
         start, end = centred_window(centre, self.genome.length(chrom), self.bases, self.model.config.k)
         codes = bases_to_codes(self.genome.fetch(chrom, start, end))

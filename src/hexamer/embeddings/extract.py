@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from hexamer.embeddings.budget import choose_budget
 from hexamer.embeddings.pooling import Pool, Vectors, check_pool, join_windows, pool_window
 from hexamer.errors import SequenceError, SettingsError
 from hexamer.genome import Genome, Interval
@@ -24,7 +25,6 @@ from hexamer.tokens.tokenizer import Ids
 if TYPE_CHECKING:
     from anndata import AnnData
 
-TOKEN_BUDGET = 4096  # tokens that go through the encoder at a time: more is slower on a CPU (docs/log.md)
 _AHEAD = 16  # budgets of windows gathered before they run, so that few batches are cut short
 
 
@@ -45,7 +45,7 @@ def embed(
     *,
     layer: int = -1,
     pool: Pool = "mean",
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
 ) -> "AnnData":
     """Embed sequences, or intervals of a genome.
 
@@ -60,8 +60,9 @@ def embed(
         0 (token embedding) to the number of blocks; -1 is the last, after the final LayerNorm.
     pool : {"mean", "max", "cls", "none"}
         "none" gives one row per token.
-    token_budget : int
-        Tokens that go through the encoder at a time; changes speed and memory, results by rounding only (1e-5).
+    token_budget : int, optional
+        Tokens that go through the encoder at a time, by default what suits the device; changes speed and memory, and
+        results by rounding only (1e-5 where the precision is exact).
 
     Returns
     -------
@@ -69,12 +70,13 @@ def embed(
         `X`: float32 [N, D]. `obs`: `name`, and for intervals `chrom`, `start`, `end`, `strand`; `bases`, `n`
         (letters other than A, C, G, T, all read as N), `tokens`, `reason` (empty where there is a vector, else a
         code of `REASONS`, and the row of X is NaN). With "none": `name`, `token` (index), and `start`, `end` in the
-        sequence, or on the genome for intervals. `uns["hexamer"]`: layer, pooling, folder of the model, versions.
+        sequence, or on the genome for intervals. `uns["hexamer"]`: layer, pooling, folder of the model, precision,
+        versions.
 
     Raises
     ------
     SettingsError
-        If the layer or pooling does not exist, or intervals come without a genome.
+        If the layer or pooling does not exist, the budget is less than one token, or intervals come without a genome.
 
     Examples
     --------
@@ -97,7 +99,8 @@ def embed(
         raise SequenceError("embed: there is no sequence; at least one would work")
     obs = pd.concat(frames, ignore_index=True)
     obs.index = obs.index.astype(str)
-    settings = {"layer": layer, "pool": pool, "model": model.source or "random weights", "versions": package_versions()}
+    settings: dict[str, Any] = {"layer": layer, "pool": pool, "model": model.source or "random weights"}
+    settings |= {"precision": model.precision, "versions": package_versions()}
     return AnnData(X=np.concatenate(rows), obs=obs, uns={"hexamer": settings})
 
 
@@ -108,7 +111,7 @@ def embed_stream(
     *,
     layer: int,
     pool: Pool,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
 ) -> Iterator[tuple[Vectors, pd.DataFrame]]:
     """Embed piece by piece, in memory that does not grow with the input; parameters as `embed`.
 
@@ -118,16 +121,17 @@ def embed_stream(
     obs : DataFrame
         n rows, in the order of the input.
     """
+    budget = choose_budget(model.device, token_budget)
     waiting: list[_Sequence] = []
     size = 0
     for row, item in enumerate(sequences):
         waiting.append(_read(model, item, genome, row))
         size += len(waiting[-1].ids)
-        if size >= _AHEAD * token_budget:
-            yield _finish(model, waiting, layer, pool, token_budget)
+        if size >= _AHEAD * budget:
+            yield _finish(model, waiting, layer, pool, budget)
             waiting, size = [], 0
     if waiting:
-        yield _finish(model, waiting, layer, pool, token_budget)
+        yield _finish(model, waiting, layer, pool, budget)
 
 
 def _read(

@@ -6,6 +6,9 @@ attention. Where the map itself is asked for it is the plain formula, since fuse
 of them equal. Letters: N tokens of all sequences, L of one, H heads, E width of a head.
 """
 
+from functools import cache
+from importlib.util import find_spec
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -50,12 +53,15 @@ def attend(query: Tensor, key: Tensor, value: Tensor, packed: Packed, turn: Turn
     -------
     float tensor [N, H, E]
     """
+    if not len(query):
+        return value
     if query.shape[-1] % 16 == 0 and native.runs_on(query, key, value):
         cos, sin = turn or (None, None)
         return native.attention(query, key, value, cos, sin, packed.spans)[0]
     if turn is not None:
         query, key = (rotate(part, _rows_of(turn, packed)) for part in (query, key))
-    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
+    half = query.dtype in (torch.bfloat16, torch.float16)
+    if query.is_cuda and half and not why_not_flash(query.device, query.shape[-1]):
         return _attend_flash(query, key, value, packed)
     return _attend_each(query, key, value, packed)
 
@@ -83,6 +89,36 @@ def attention_weights(query: Tensor, key: Tensor, packed: Packed, turn: Turn | N
     return [(q @ k.transpose(-1, -2) * scale).softmax(dim=-1) for q, k in parts]
 
 
+def why_not_flash(device: torch.device, width: int) -> str:
+    """Say what keeps flash attention over unequal lengths from a GPU; nothing if it runs, in bfloat16 and float16.
+
+    Parameters
+    ----------
+    device : torch.device
+    width : int
+        Of a head.
+
+    Returns
+    -------
+    str
+    """
+    return _why_not_flash(device, width)
+
+
+why_not_flash._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as `native.why_not`
+
+
+@cache
+def _why_not_flash(device: torch.device, width: int) -> str:
+    if width % 8 or width > 256:
+        return f"heads of {width}, not a multiple of 8 up to 256"
+    if find_spec("torch.nn.attention.varlen") is None:
+        return "torch before 2.10"
+    if not torch.cuda.is_available():
+        return "no such GPU here"
+    return "" if torch.cuda.get_device_capability(device) >= (8, 0) else "a GPU before Ampere (sm80)"
+
+
 def _rows_of(turn: Turn, packed: Packed) -> Turn:
     """Cosine and sine [N, 1, E] of each row."""
     return turn[0][packed.positions][:, None], turn[1][packed.positions][:, None]
@@ -98,11 +134,15 @@ def _attend_flash(query: Tensor, key: Tensor, value: Tensor, packed: Packed) -> 
 
 
 def _attend_each(query: Tensor, key: Tensor, value: Tensor, packed: Packed) -> Tensor:
-    """Torch's fused attention, one call for sequences of equal length, else one for each."""
-    if len(set(packed.lengths)) == 1:
-        shape = (len(packed.lengths), packed.longest)
-        q, k, v = (part.unflatten(0, shape).transpose(1, 2) for part in (query, key, value))
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(0, 1)
-    parts = zip(*(part.transpose(0, 1).split(packed.lengths, dim=1) for part in (query, key, value)), strict=True)
-    found = [F.scaled_dot_product_attention(q[None], k[None], v[None])[0] for q, k, v in parts]
-    return torch.cat(found, dim=1).transpose(0, 1)
+    """Torch's fused attention, one call for all sequences of a length."""
+    if len(packed.alike) == 1:
+        return _attend_alike(query, key, value, packed.alike[0])
+    sizes = [count * length for count, length in packed.alike]
+    parts = zip(*(part[packed.order].split(sizes) for part in (query, key, value)), packed.alike, strict=True)
+    found = torch.cat([_attend_alike(q, k, v, alike) for q, k, v, alike in parts])
+    return torch.empty_like(found).index_copy(0, packed.order, found)
+
+
+def _attend_alike(query: Tensor, key: Tensor, value: Tensor, alike: tuple[int, int]) -> Tensor:
+    q, k, v = (part.unflatten(0, alike).transpose(1, 2) for part in (query, key, value))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(0, 1)

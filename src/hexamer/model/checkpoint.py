@@ -24,7 +24,7 @@ from hexamer.device import pick_device
 from hexamer.errors import CheckpointError, OutputError, SettingsError
 from hexamer.manifest import checksum
 from hexamer.model.config import ModelConfig
-from hexamer.model.precision import Precision, set_precision
+from hexamer.model.precision import Precision, check_precision, set_precision
 from hexamer.model.published import config_from_published, config_to_published, match_tensors, published_names
 from hexamer.model.transformer import NucleotideTransformer
 from hexamer.tokens.tokenizer import Tokenizer
@@ -53,6 +53,9 @@ def load_model(
     revision: str | None = None,
 ) -> NucleotideTransformer:
     """Load an encoder with its tokenizer, in eval mode and frozen.
+
+    Weights may be mapped from the file, not copied: while the model is in use another file may take its place, but the
+    file itself must not be written to or truncated.
 
     Parameters
     ----------
@@ -86,6 +89,7 @@ def load_model(
     ('v2', False)
     """
     target = pick_device(device)
+    check_precision(precision)
     folder = _find_folder(name, revision)
     config = read_config(folder, norm_eps)
     _check_vocabulary(folder, config)

@@ -16,18 +16,19 @@ class LayerNorm(nn.LayerNorm):
 
     Attributes
     ----------
-    result : torch.dtype
-        float32, which bfloat16 autocast on a CPU overrules, or bfloat16.
+    result : torch.dtype or None
+        bfloat16, or None for torch's choice, which bfloat16 autocast on a CPU overrules.
     """
 
-    result = torch.float32
+    result: torch.dtype | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised rows [..., D] of float32 [..., D]; sums are float32."""
+        """Normalised rows [..., D] of float [..., D]; sums are float32."""
         half = self.result == torch.bfloat16 or _autocasts_to_bfloat16(x)
         if half and not native.why_not(torch.bfloat16) and native.runs_on(x, self.weight, self.bias):
             return native.norm(x, self.weight, self.bias, self.eps)[0]
-        return super().forward(x).to(self.result)
+        found = super().forward(x)
+        return found if self.result is None else found.to(self.result)
 
 
 def swiglu(x: Tensor) -> Tensor:

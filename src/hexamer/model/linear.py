@@ -30,11 +30,28 @@ class Linear(nn.Linear):
             return product(x, self.weight, self.bias)
         return super().forward(x)
 
-    def gelu(self, x: Tensor) -> Tensor:
-        """Exact GELU of the map, float [..., outputs]."""
-        if not torch.is_grad_enabled() and _onednn_pays(x, self.weight, self.bias):
-            return product_gelu(x, self.weight, self.bias)
-        return F.gelu(self.forward(x))
+
+def gelu_of(layer: nn.Module, x: Tensor) -> Tensor:
+    """Exact GELU of a layer's result, in one step where nobody looks between.
+
+    Parameters
+    ----------
+    layer : Module
+        A `Linear`, or what an adapter put in its place.
+    x : float tensor [..., inputs]
+
+    Returns
+    -------
+    float tensor [..., outputs]
+    """
+    # Adapters change the result before GELU, hooks read it.
+    seen = layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer)
+    if type(layer) is Linear and not seen:
+        weight, bias = layer.weight, layer.bias
+        if _onednn_pays(x, weight, bias) and not _wants_gradients(x, weight, bias):
+            return product_gelu(x, weight, bias)
+    found: Tensor = F.gelu(layer(x))
+    return found
 
 
 def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -91,15 +108,20 @@ def why_not() -> str:
 why_not._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as `native.why_not`
 
 
-def measure_error() -> float:
+def measure_error(dtype: torch.dtype = torch.float32) -> float:
     """Largest difference between `product` and float64 on a small example, as a share of the largest number.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        float32 or bfloat16.
 
     Returns
     -------
     float
     """
     draw, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
-    x, weight = torch.randn(2, 64, 256, generator=draw, device=cpu, dtype=torch.float32).unbind(0)
+    x, weight = torch.randn(2, 64, 256, generator=draw, device=cpu, dtype=torch.float32).to(dtype).unbind(0)
     wanted = x.double() @ weight.double().t()
     return float((product(x, weight, None).double() - wanted).abs().max() / wanted.abs().max())
 
@@ -108,6 +130,10 @@ def _onednn_pays(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     parts = [part for part in (x, weight, bias) if part is not None]
     plain = all(type(part) in (Tensor, nn.Parameter) and part.dtype == x.dtype and part.is_cpu for part in parts)
     # bfloat16 gradients would be sums of rounded products: training rounds by autocast instead.
-    known = x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and not torch.is_grad_enabled())
+    known = x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and not _wants_gradients(*parts))
     large = x.numel() * weight.shape[0] >= SMALLEST
     return plain and known and large and not torch.is_autocast_enabled("cpu") and not why_not()
+
+
+def _wants_gradients(*parts: Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in parts)

@@ -6,8 +6,7 @@ Not here: which sequences share a batch (`batches`' callers), what is computed (
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -26,36 +25,50 @@ class Packed:
         Token ids, each sequence with its `<cls>`.
     lengths : tuple of int
         Tokens of each sequence, `<cls>` included; they add up to N.
+    longest : int
+        Tokens of the longest sequence.
+    bounds : int32 tensor [S + 1]
+        First row of each sequence, and N.
+    spans : int32 tensor [S, 2]
+        First row and end of each sequence.
+    sequence : int64 tensor [N]
+        Which sequence each row belongs to.
+    positions : int64 tensor [N]
+        Place of each row in its sequence, from 0.
+    alike : tuple of (int, int)
+        How many sequences have a length, and the length, ascending.
+    order : int64 tensor [N]
+        Rows sorted by their sequence's length: those of `alike`, one after the other.
     """
 
     ids: Tensor
     lengths: tuple[int, ...]
+    longest: int = field(init=False, repr=False, compare=False)
+    bounds: Tensor = field(init=False, repr=False, compare=False)
+    spans: Tensor = field(init=False, repr=False, compare=False)
+    sequence: Tensor = field(init=False, repr=False, compare=False)
+    positions: Tensor = field(init=False, repr=False, compare=False)
+    alike: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    order: Tensor = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def longest(self) -> int:
-        """Tokens of the longest sequence."""
-        return max(self.lengths, default=0)
-
-    @cached_property
-    def bounds(self) -> Tensor:
-        """First row of each sequence, and N: int32 [S + 1]."""
-        return torch.tensor(np.cumsum([0, *self.lengths]), dtype=torch.int32, device=self.ids.device)
-
-    @cached_property
-    def spans(self) -> Tensor:
-        """First row and end of each sequence: int32 [S, 2]."""
-        return torch.stack([self.bounds[:-1], self.bounds[1:]], dim=1)
-
-    @cached_property
-    def sequence(self) -> Tensor:
-        """Which sequence each row belongs to: int64 [N]."""
-        numbers = np.repeat(np.arange(len(self.lengths)), self.lengths)
-        return torch.as_tensor(numbers, device=self.ids.device)
-
-    @cached_property
-    def positions(self) -> Tensor:
-        """Place of each row in its sequence, from 0: int64 [N]."""
-        return torch.arange(len(self.ids), device=self.ids.device) - self.bounds[self.sequence]
+    def __post_init__(self) -> None:
+        """Compute what follows from the lengths: here, since in a block the compiler would trace it."""
+        lengths = np.array(self.lengths, dtype=np.int64)
+        bounds = np.concatenate([[0], lengths.cumsum()])
+        sequence = np.repeat(np.arange(len(lengths)), lengths)
+        known, counts = np.unique(lengths, return_counts=True)
+        arrays = {
+            "bounds": bounds.astype(np.int32),
+            "spans": np.stack([bounds[:-1], bounds[1:]], axis=1).astype(np.int32),
+            "sequence": sequence,
+            "positions": np.arange(len(sequence)) - bounds[sequence],
+            "order": np.argsort(lengths[sequence], kind="stable"),
+        }
+        with torch.inference_mode(False):  # a batch that was scored can be trained on
+            for name, array in arrays.items():
+                object.__setattr__(self, name, torch.as_tensor(array, device=self.ids.device))
+        object.__setattr__(self, "longest", max(self.lengths, default=0))
+        object.__setattr__(self, "alike", tuple(zip(counts.tolist(), known.tolist(), strict=True)))
 
 
 def pack(windows: Sequence[Ids], device: torch.device) -> Packed:
@@ -78,7 +91,8 @@ def pack(windows: Sequence[Ids], device: torch.device) -> Packed:
     ((3, 2), [0, 1, 2, 0, 1], [[0, 3], [3, 5]])
     """
     ids = np.concatenate(windows) if len(windows) else np.zeros(0, dtype=np.int32)
-    return Packed(torch.as_tensor(ids).to(device), tuple(len(window) for window in windows))
+    with torch.inference_mode(False):  # as in `Packed`
+        return Packed(torch.as_tensor(ids).to(device), tuple(len(window) for window in windows))
 
 
 def pack_rows(input_ids: Tensor) -> tuple[Packed, Tensor]:

@@ -18,7 +18,7 @@ Precision = Literal["exact", "fast"]
 
 
 def set_precision(model: NucleotideTransformer, precision: Precision) -> None:
-    """Make an encoder compute in a precision; weights are rounded for good by `fast`.
+    """Make an encoder compute in a precision; weights are rounded for good by `fast`, which is for inference.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def set_precision(model: NucleotideTransformer, precision: Precision) -> None:
     Raises
     ------
     SettingsError
-        If the precision is unknown.
+        If the precision is unknown, or "exact" is asked of a model that is "fast".
 
     Examples
     --------
@@ -39,12 +39,20 @@ def set_precision(model: NucleotideTransformer, precision: Precision) -> None:
     >>> model.blocks[0].ffn.up.weight.dtype, model.lm_head.decoder.weight.dtype
     (torch.bfloat16, torch.float32)
     """
-    if precision not in get_args(Precision):
-        raise SettingsError(f"precision {precision!r} is unknown; 'exact' (float32) or 'fast' (bfloat16) would work")
-    products = torch.bfloat16 if precision == "fast" else torch.float32
+    check_precision(precision)
+    if precision == "exact":
+        if model.precision == "fast":
+            raise SettingsError("the weights of a fast model are rounded; load it again for precision 'exact'")
+        return
     for module in model.blocks.modules():
         if isinstance(module, Linear):
-            module.to(products)
+            module.to(torch.bfloat16)
         elif isinstance(module, LayerNorm):
-            module.result = products
+            module.result = torch.bfloat16
     model.precision = precision
+
+
+def check_precision(precision: str) -> None:
+    """SettingsError if a precision is unknown."""
+    if precision not in get_args(Precision):
+        raise SettingsError(f"precision {precision!r} is unknown; 'exact' (float32) or 'fast' (bfloat16) would work")

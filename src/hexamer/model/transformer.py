@@ -26,7 +26,7 @@ from hexamer.errors import SequenceError, SettingsError
 from hexamer.model.attention import Turn, attend, attention_weights, rotary_turn
 from hexamer.model.config import ModelConfig
 from hexamer.model.elementwise import LayerNorm, swiglu
-from hexamer.model.linear import Linear
+from hexamer.model.linear import Linear, gelu_of
 from hexamer.model.packed import Packed, pack_rows, pad_rows
 from hexamer.tokens.tokenizer import MASK_ID, Tokenizer
 
@@ -42,7 +42,7 @@ class ModelOutput:
     ----------
     logits : float tensor [B, L, V], or [M, V] where M positions were asked for, or None
         0 at pads.
-    hidden : dict of int to float tensor [B, L, D] ([N, D])
+    hidden : dict of int to float tensor [B, L, D] ([N, D], or [M, D] of the last layer that M rows were asked of)
         By layer, from 0 (-1 comes back as the last's number): 0 is the embedding, i the output of block i, the last
         one after the final LayerNorm. 0 at pads.
     attentions : dict of (layer, head) to float tensor [B, L, L] (list of [L, L])
@@ -66,12 +66,22 @@ class SelfAttention(nn.Module):
         self.out = Linear(config.width, config.width)
 
     def forward(
-        self, x: Tensor, packed: Packed, turn: Turn | None, heads: Sequence[int], rows: Tensor | None
+        self,
+        x: Tensor,
+        packed: Packed,
+        turn: Turn | None,
+        heads: Sequence[int] = (),
+        rows: Tensor | None = None,
+        *,
+        maps_only: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
         """Mixed tokens [N, D], or [M, D] of M rows; and each sequence's maps [len(heads), L, L] of asked heads."""
-        query, key, value = (part(x).unflatten(-1, (self.heads, -1)) for part in (self.query, self.key, self.value))
+        query, key = (part(x).unflatten(-1, (self.heads, -1)) for part in (self.query, self.key))
         chosen = list(heads)
         maps = attention_weights(query[:, chosen], key[:, chosen], packed, turn) if heads else []
+        if maps_only:
+            return x, maps
+        value = self.value(x).unflatten(-1, (self.heads, -1))
         mixed = attend(query, key, value, packed, turn).flatten(-2)
         return self.out(mixed if rows is None else mixed[rows]), maps
 
@@ -87,7 +97,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Change each token [N, D] by itself."""
-        return self.down(swiglu(self.up(x)) if self.gated else self.up.gelu(x))
+        return self.down(swiglu(self.up(x)) if self.gated else gelu_of(self.up, x))
 
 
 class Block(nn.Module):
@@ -101,10 +111,22 @@ class Block(nn.Module):
         self.ffn = FeedForward(config)
 
     def forward(
-        self, x: Tensor, packed: Packed, turn: Turn | None, heads: Sequence[int] = (), rows: Tensor | None = None
+        self,
+        x: Tensor,
+        packed: Packed,
+        turn: Turn | None,
+        heads: Sequence[int] = (),
+        rows: Tensor | None = None,
+        *,
+        maps_only: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Next hidden state [N, D], or [M, D] of M rows; and each sequence's maps of the heads that were asked for."""
-        mixed, maps = self.attention(self.attention_norm(x), packed, turn, heads, rows)
+        """Next hidden state [N, D], or [M, D] of M rows; and each sequence's maps of the heads that were asked for.
+
+        With `maps_only` the block stops after its maps, and the state comes back as it was.
+        """
+        mixed, maps = self.attention(self.attention_norm(x), packed, turn, heads, rows, maps_only=maps_only)
+        if maps_only:
+            return x, maps
         x = (x if rows is None else x[rows]) + mixed
         return x + self.ffn(self.ffn_norm(x)), maps
 
@@ -188,7 +210,8 @@ class NucleotideTransformer(nn.Module):
         attentions : sequence of (int, int)
             Attention maps to return: (layer from 1, head from 0).
         where : bool tensor [B, L], optional
-            Positions whose logits are wanted; logits are then [M, V], in row-major order of the positions.
+            Positions whose logits are wanted, none of them a pad; logits are then [M, V], in row-major order of the
+            positions.
 
         Returns
         -------
@@ -197,11 +220,13 @@ class NucleotideTransformer(nn.Module):
         Raises
         ------
         SequenceError
-            If v1 is given more than `config.max_tokens` tokens.
+            If v1 is given more than `config.max_tokens` tokens, or `where` asks for pads.
         SettingsError
             If a layer or head does not exist.
         """
         packed, real = pack_rows(input_ids)
+        if where is not None and bool((where & ~real).any()):
+            raise SequenceError(f"where asks for {int((where & ~real).sum())} pads; only tokens have logits")
         rows = None if where is None else where[real].nonzero()[:, 0]
         wanted = {self.layer_number(layer) for layer in layers}
         last = self.config.layers
@@ -225,13 +250,16 @@ class NucleotideTransformer(nn.Module):
     ) -> ModelOutput:
         """Run the encoder alone on packed sequences, no further than the last layer that is asked for.
 
+        A last block of which only maps are asked stops after them.
+
         Parameters
         ----------
         packed : Packed
         layers, attentions
             As `forward`.
         rows : int tensor [M], optional
-            Tokens whose hidden state is wanted of the last layer that is asked for, which then runs only there.
+            Tokens whose state is wanted of the last of `layers`: [M, D]. If no map of a later layer is asked for, that
+            block runs only there.
 
         Returns
         -------
@@ -249,17 +277,19 @@ class NucleotideTransformer(nn.Module):
         turn = None
         if self.config.layout == "v2":
             turn = rotary_turn(packed.longest, self.config.width // self.config.heads, x.device)
-        last = max([*wanted, *heads, 0])
-        hidden = {0: x if last or rows is None else x[rows]} if 0 in wanted else {}
+        deepest = max(wanted, default=0)
+        last = max([deepest, *heads])
+        hidden = {0: x} if 0 in wanted else {}
         maps: dict[tuple[int, int], list[Tensor]] = {}
         for layer in range(1, last + 1):
             asked = heads.get(layer, ())
-            x, found = self.blocks[layer - 1](x, packed, turn, asked, rows if layer == last else None)
+            only = rows if layer == last == deepest else None
+            x, found = self.blocks[layer - 1](x, packed, turn, asked, only, maps_only=layer == last > deepest)
             maps |= {(layer, head): [of[i] for of in found] for i, head in enumerate(asked)}
-            if layer == self.config.layers:
-                x = self.final_norm(x)
             if layer in wanted:
-                hidden[layer] = x
+                hidden[layer] = self.final_norm(x) if layer == self.config.layers else x
+        if rows is not None and deepest in hidden and (last > deepest or last == 0):
+            hidden[deepest] = hidden[deepest][rows]
         return ModelOutput(None, hidden, maps)
 
     def layer_number(self, layer: int) -> int:
@@ -281,7 +311,7 @@ class NucleotideTransformer(nn.Module):
         masked = packed.ids == MASK_ID
         counts = torch.zeros(len(packed.lengths), device=x.device).index_add_(0, packed.sequence, masked.float())
         share = (counts / torch.tensor(packed.lengths, device=x.device).clamp(min=1))[packed.sequence]
-        x = x.masked_fill(masked[:, None], 0.0) * ((1 - TOKEN_DROPOUT) / (1 - share))[:, None]
+        x = x.masked_fill(masked[:, None], 0.0) * ((1 - TOKEN_DROPOUT) / (1 - share))[:, None].to(x.dtype)
         return x + self.embed_positions(packed.positions + 2)
 
     def _heads_by_layer(self, attentions: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
@@ -298,6 +328,8 @@ class NucleotideTransformer(nn.Module):
 
 def _pad_maps(maps: Sequence[Tensor], real: Tensor) -> Tensor:
     """Stack the maps [L, L] of each sequence as one tensor [B, L, L]."""
+    if not maps:
+        return torch.zeros(0, real.shape[1], real.shape[1], device=real.device)
     blank = maps[0].new_zeros(real.shape[1], real.shape[1])
     pairs = real[:, :, None] & real[:, None, :]
     return torch.stack([blank.masked_scatter(seen, found) for seen, found in zip(pairs, maps, strict=True)])

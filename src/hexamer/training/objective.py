@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from hexamer.model import NucleotideTransformer, pack_rows
+from hexamer.tokens.tokenizer import PAD_ID
 
 CHUNK = 8192
 
@@ -51,9 +52,9 @@ class MaskedObjective(nn.Module):
         corrupted : int tensor [B, L]
             What the model reads.
         weights : float tensor [B, L]
-            Weight of each token; 0 where the model is not asked.
+            Weight of each token; 0 where the model is not asked. Pads are never asked for.
         """
-        where = weights != 0
+        where = (weights != 0) & (corrupted != PAD_ID)
         packed, real = pack_rows(corrupted)
         rows = where[real].nonzero()[:, 0]
         hidden = self.model.encode(packed, rows=rows).hidden[self.model.config.layers]
@@ -104,4 +105,4 @@ def masked_loss(
     """
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=bf16):
         total, correct = MaskedObjective(model)(ids, corrupted, selected.float())
-    return MaskedLoss(total, correct, int(selected.sum()))
+    return MaskedLoss(total, correct, int((selected & (corrupted != PAD_ID)).sum()))
