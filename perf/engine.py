@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ ROWS = (
     Row("SNV, saturation", "50M", "saturation", 75, 150, 3),
 )
 TOKENISE, MASKED = 50.0, 100.0
+LOAD, LOAD_MEMORY, EXACT = 5.0, 1.2, 1e-4
 
 
 def make_peer(model: NucleotideTransformer) -> Any:
@@ -89,6 +91,16 @@ def make_peer(model: NucleotideTransformer) -> Any:
         add_pooling_layer=False,
     ).eval()
     fill_gated(peer, model)
+    return peer
+
+
+def to_bfloat16(peer: Any) -> Any:
+    """Cast the peer's weights; its rotary frequencies stay float32, as where it is loaded in bfloat16."""
+    buffers = {name: buffer.clone() for name, buffer in peer.named_buffers() if buffer.dtype == torch.float32}
+    peer.to(torch.bfloat16)
+    for name, buffer in buffers.items():
+        owner, _, own = name.rpartition(".")
+        setattr(peer.get_submodule(owner), own, buffer)
     return peer
 
 
@@ -262,7 +274,7 @@ def measure(row: Row, folder: Path) -> Found:
     fast = NucleotideTransformer(SHAPES[row.shape])
     fast.load_state_dict(model.state_dict())
     set_precision(fast.eval().requires_grad_(False), "fast")
-    half = make_peer(model).to(torch.bfloat16)
+    half = to_bfloat16(make_peer(model))
     sides: dict[str, tuple[Any, Any, int]] = {
         "exact": (ours, model, items),
         "peer": (theirs, peer, peer_items),
@@ -334,41 +346,104 @@ def tokenizer_rows() -> list[tuple[str, float, float, float]]:
 
 def memory(side: str) -> float:
     """Peak memory of a fresh process that embeds mixed windows with 50M, net of its imports, MB."""
-    command = [sys.executable, __file__, "--memory", side]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    return float(json.loads(call_self("--memory", side)))
+
+
+def read_peak() -> float:
+    """Largest resident memory of this process so far, MB."""
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+
+
+def reset_peak() -> None:
+    """Begin the peak anew, where the system permits it."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def save_shape(shape: str, folder: str) -> None:
+    """Save random weights as a model folder, and as torch.save has them."""
+    model = NucleotideTransformer(SHAPES[shape])
+    save_model(model, f"{folder}/m")
+    torch.save(model.state_dict(), f"{folder}/m.pt")
+
+
+def call_self(*arguments: str) -> str:
+    """Run this script in a fresh process; gives what it printed last."""
+    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1] if done.stdout else ""
 
 
 def measure_memory(side: str) -> None:
-    """Print the peak of this process less what it had after its imports."""
+    """Print the peak of this process while it embeds, less what it had after its imports.
+
+    Both sides read their weights from disk, and the peak begins anew when they are there: making transformers' encoder
+    out of ours is no part of it.
+    """
     import transformers
 
     assert transformers.EsmModel  # lazy until named
-
-    def peak() -> float:
-        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-
     with tempfile.TemporaryDirectory() as folder:
+        call_self("--save", "50M", folder)
         with torch.device("meta"):
             shape = NucleotideTransformer(V2_50M)
-        if side == "peer":
-            base = peak()
-            subject = make_peer(NucleotideTransformer(V2_50M))
-        else:
-            save = [sys.executable, "-c", _SAVE.format(folder=folder)]
-            subprocess.run(save, check=True)
-            base = peak()
-            subject = load_model(f"{folder}/m", precision=side)
+        reset_peak()
+        base = read_peak()
+        subject = make_peer(load_model(f"{folder}/m")) if side == "peer" else load_model(f"{folder}/m", precision=side)
+        reset_peak()
         ours, theirs, *_ = Jobs(shape, Path(folder)).mixed()
         (theirs if side == "peer" else ours)(subject)
-        print(json.dumps(peak() - base))
+        print(json.dumps(read_peak() - base))
 
 
-_SAVE = """
-import torch
-from hexamer.model import ModelConfig, NucleotideTransformer, save_model
-save_model(NucleotideTransformer(ModelConfig(layers=12, width=512, heads=16, ffn=2048, norm_eps=1e-5)), "{folder}/m")
+def measure_load(side: str, folder: str) -> None:
+    """Print seconds to load, and peak memory over the size of the weights in their precision."""
+    reset_peak()
+    base, began = read_peak(), time.perf_counter()
+    if side == "torch":
+        tensors = list(torch.load(f"{folder}/m.pt").values())
+    else:
+        tensors = list(load_model(f"{folder}/m", precision=side, device="cpu").parameters())
+    seconds = time.perf_counter() - began
+    sum(float(tensor.sum()) for tensor in tensors)  # mapped weights take memory once they are read
+    size = sum(tensor.nbytes for tensor in tensors) / 2**20
+    print(json.dumps([seconds, (read_peak() - base) / size]))
+
+
+def loading(shape: str = "500M") -> dict[str, tuple[float, float]]:
+    """Seconds and memory over weights of loading, each in fresh processes: medians of three, from a warm file cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        call_self("--save", shape, folder)
+        found: dict[str, list[Any]] = {"exact": [], "fast": [], "torch": []}
+        for sample in range(4):
+            for side, taken in found.items():
+                one = json.loads(call_self("--load", side, folder))
+                if sample:
+                    taken.append(one)
+    return {side: (statistics.median(s for s, _ in ones), max(m for _, m in ones)) for side, ones in found.items()}
+
+
+_FIRST = """
+import sys, torch
+from transformers import EsmModel
+model = EsmModel.from_pretrained(sys.argv[1], add_pooling_layer=False).eval()
+with torch.inference_mode():
+    model(torch.randint(11, 4000, (1, 167))).last_hidden_state.mean(1)
 """
+
+
+def first_results(folder: Path) -> tuple[float, float]:
+    """Seconds from the shell to one vector of 1,000 bases with shape T: `hexamer embed`, and a transformers script."""
+    save_model(NucleotideTransformer(T), folder / "first")
+    (folder / "one.fa").write_text(">1\n" + "ACGTTGCA" * 125 + "\n")
+    ours = [sys.executable, "-m", "hexamer", "embed", folder / "one.fa", "-o", folder / "one.h5ad"]
+    commands = [[*ours, "-m", folder / "first"], [sys.executable, "-c", _FIRST, folder / "first"]]
+    taken: list[list[float]] = [[], []]
+    for sample in range(4):
+        for command, seconds in zip(commands, taken, strict=True):
+            took = elapsed(lambda c: subprocess.run(c, check=True, capture_output=True), command)
+            if sample:
+                seconds.append(took)
+    return statistics.median(taken[0]), statistics.median(taken[1])
 
 
 def budgets(folder: Path) -> None:
@@ -393,7 +468,15 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--memory", help=argparse.SUPPRESS)
+    parser.add_argument("--save", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--load", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.save:
+        save_shape(*arguments.save)
+        return
+    if arguments.load:
+        measure_load(*arguments.load)
+        return
     if arguments.memory:
         measure_memory(arguments.memory)
         return
@@ -414,6 +497,8 @@ def main() -> None:
                 cells.append(f"{ratio:6.2f} x (>= {figure:g})")
                 if ratio < figure:
                     short.append(f"{name}, {precision}: {ratio:.2f} x, {figure:g} wanted")
+            if found.difference > EXACT:
+                short.append(f"{name}, exact: {found.difference:.1e} from transformers, {EXACT:g} allowed")
             speeds = found.speeds
             share = ""
             if row.job in ("full", "one"):
@@ -433,6 +518,18 @@ def main() -> None:
             used = {side: memory(side) for side in ("exact", "fast", "peer")}
             print("50M, mixed, peak memory net of imports, MB: ", end="")
             print(", ".join(f"{side} {size:,.0f}" for side, size in used.items()))
+            mine, theirs = first_results(Path(folder))
+            print(f"from the shell to the first vector, s: {mine:.1f}, transformers {theirs:.1f}")
+            if mine > theirs:
+                short.append(f"first vector from the shell: {mine:.1f} s, transformers {theirs:.1f}")
+            loads = loading()
+            for side in ("exact", "fast"):
+                ratio, room = loads["torch"][0] / loads[side][0], loads[side][1]
+                print(
+                    f"load 500M, {side}: {ratio:.1f} x torch.load (>= {LOAD:g}), memory {room:.2f} (<= {LOAD_MEMORY:g})"
+                )
+                if ratio < LOAD or room > LOAD_MEMORY:
+                    short.append(f"load 500M, {side}: {ratio:.1f} x, memory {room:.2f} x the weights")
             budgets(Path(folder))
     for line in short:
         print(f"under its figure: {line}")

@@ -3,18 +3,47 @@
     python perf/precision.py [MODEL] --genome FASTA [--region 20:1000000-2000000]
 
 Vectors of 20 windows of 1,000 tokens, last layer, cosine per token; and llr of 200 random SNVs in the region. The
-peer is transformers' encoder with the same weights cast to bfloat16, as its users do, against its own float32.
+peer is transformers' encoder with the same weights in bfloat16, as `from_pretrained(dtype=torch.bfloat16)` gives it,
+against its own float32; its llr takes our language-model head, in the same type.
 """
 
 import argparse
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from engine import make_peer, peer_hidden
+from engine import make_peer, peer_hidden, to_bfloat16
 
 from hexamer.effects import score_variants
+from hexamer.effects.window import WindowReader, changed_base, substitute_base
 from hexamer.genome import Genome, Interval, Variant
-from hexamer.model import load_model, pack
+from hexamer.model import NucleotideTransformer, load_model, pack
+from hexamer.tokens import MASK_ID
+
+
+def peer_scores(
+    peer: Any, model: NucleotideTransformer, genome: Genome, variants: Sequence[Variant]
+) -> npt.NDArray[np.float64]:
+    """Llr [N] of SNVs by the peer's encoder, one masked window each; NaN where there is none."""
+    head = deepcopy(model.lm_head).to(next(peer.parameters()).dtype)
+    reader = WindowReader(model, genome, model.config.max_bases)
+    found = []
+    for variant in variants:
+        base, ref, alt = changed_base(variant)
+        site = reader.find_site(variant.chrom, base)
+        if site is None:
+            found.append(float("nan"))
+            continue
+        masked = site.ids.copy()
+        masked[site.token] = MASK_ID
+        (hidden,) = peer_hidden(peer, [masked], 1)
+        with torch.inference_mode():
+            logs = head(hidden[site.token][None])[0].float().log_softmax(-1)
+        found.append(float(logs[substitute_base(model, site, ref, alt)] - logs[int(site.ids[site.token])]))
+    return np.array(found)
 
 
 def main() -> None:
@@ -34,7 +63,7 @@ def main() -> None:
     layer = exact.config.layers
     with torch.inference_mode():
         ours = [model.encode(packed).hidden[layer] for model in (exact, fast)]
-    peers = make_peer(exact), make_peer(exact).to(torch.bfloat16)
+    peers = make_peer(exact), to_bfloat16(make_peer(exact))
     theirs = [torch.cat(peer_hidden(peer, windows, 4)).float() for peer in peers]
     print(f"exact against transformers' float32: largest difference {float((ours[0] - theirs[0]).abs().max()):.1e}")
     for name, (a, b) in (("fast", ours), ("transformers bfloat16", theirs)):
@@ -47,10 +76,13 @@ def main() -> None:
         if ref in "ACGT":
             variants.append(Variant(region.chrom, place + 1, ref, str(rng.choice(sorted(set("ACGT") - {ref})))))
     scores = [score_variants(model, genome, variants).table["llr"].to_numpy() for model in (exact, fast)]
+    peer = [peer_scores(side, exact, genome, variants) for side in peers]
     known = np.isfinite(scores[0])
-    pearson = np.corrcoef(scores[0][known], scores[1][known])[0, 1]
-    off = np.abs(scores[0][known] - scores[1][known]).max()
-    print(f"llr of {known.sum()} SNVs: Pearson {pearson:.6f}, largest difference {off:.4f} nats")
+    off = np.abs(scores[0] - peer[0])[known].max()
+    print(f"llr of {known.sum()} SNVs; exact against transformers' float32: largest difference {off:.1e}")
+    for name, (a, b) in (("fast", scores), ("transformers bfloat16", peer)):
+        pearson, off = np.corrcoef(a[known], b[known])[0, 1], np.abs(a - b)[known].max()
+        print(f"{name:<24} llr, Pearson {pearson:.6f}, largest difference {off:.4f} nats")
 
 
 if __name__ == "__main__":
