@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from peer import add_gates, make_config
 
 from hexamer.effects import score_variants
 from hexamer.embeddings import embed
@@ -75,22 +76,9 @@ def make_peer(model: NucleotideTransformer) -> Any:
         save_model(model, folder)
         if v1:
             return transformers.EsmModel.from_pretrained(folder, add_pooling_layer=False).eval()
-    peer = transformers.EsmModel(
-        transformers.EsmConfig(
-            vocab_size=sizes.vocabulary_size,
-            hidden_size=sizes.width,
-            num_hidden_layers=sizes.layers,
-            num_attention_heads=sizes.heads,
-            intermediate_size=sizes.ffn,
-            position_embedding_type="rotary",
-            token_dropout=False,
-            layer_norm_eps=sizes.norm_eps,
-            mask_token_id=2,
-            pad_token_id=1,
-        ),
-        add_pooling_layer=False,
-    ).eval()
-    fill_gated(peer, model)
+    peer = transformers.EsmModel(make_config(sizes), add_pooling_layer=False).eval()
+    add_gates(peer.encoder.layer, sizes)
+    copy_weights(peer, model)
     return peer
 
 
@@ -104,32 +92,12 @@ def to_bfloat16(peer: Any) -> Any:
     return peer
 
 
-def fill_gated(peer: Any, model: NucleotideTransformer) -> None:
-    """Put NT-v2's feed-forward, which transformers has not, and our weights into its encoder."""
-
-    class Up(torch.nn.Module):
-        def __init__(self, dense: torch.nn.Module) -> None:
-            super().__init__()
-            self.dense = dense
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            gate, passed = self.dense(x).chunk(2, dim=-1)
-            return torch.nn.functional.silu(gate) * passed
-
-    class Down(torch.nn.Module):
-        def __init__(self, dense: torch.nn.Module) -> None:
-            super().__init__()
-            self.dense = dense
-
-        def forward(self, x: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-            return self.dense(x) + residual
+def copy_weights(peer: Any, model: NucleotideTransformer) -> None:
+    """Give the peer's v2 encoder the weights of ours."""
 
     def copy(to: Any, source: Any) -> Any:
         to.load_state_dict(source.state_dict())
         return to
-
-    def plain(source: Any) -> torch.nn.Linear:
-        return copy(torch.nn.Linear(source.in_features, source.out_features, bias=False), source)
 
     copy(peer.embeddings.word_embeddings, model.embed_tokens)
     copy(peer.encoder.emb_layer_norm_after, model.final_norm)
@@ -140,7 +108,8 @@ def fill_gated(peer: Any, model: NucleotideTransformer) -> None:
         for to, source in (("query", "query"), ("key", "key"), ("value", "value")):
             copy(getattr(attention.self, to), getattr(ours.attention, source))
         copy(attention.output.dense, ours.attention.out)
-        theirs.intermediate, theirs.output = Up(plain(ours.ffn.up)), Down(plain(ours.ffn.down))
+        copy(theirs.intermediate.dense, ours.ffn.up)
+        copy(theirs.output.dense, ours.ffn.down)
 
 
 def peer_hidden(peer: Any, windows: Sequence[Any], batch: int) -> list[torch.Tensor]:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from peer import add_gates, make_config
 
 from hexamer.model import ModelConfig, NucleotideTransformer
 from hexamer.tokens import Tokenizer, mask_tokens
@@ -75,27 +76,10 @@ def theirs(shape: Shape, *, bf16: bool) -> Callable[[], Any]:
     import transformers
 
     torch.manual_seed(0)
-    sizes, v1 = shape.model, shape.model.layout == "v1"
-    model = transformers.EsmForMaskedLM(
-        transformers.EsmConfig(
-            vocab_size=sizes.vocabulary_size,
-            hidden_size=sizes.width,
-            num_hidden_layers=sizes.layers,
-            num_attention_heads=sizes.heads,
-            intermediate_size=sizes.ffn,
-            max_position_embeddings=sizes.position_rows,
-            position_embedding_type="absolute" if v1 else "rotary",
-            token_dropout=v1,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-            mask_token_id=2,
-            pad_token_id=1,
-            tie_word_embeddings=False,
-        )
-    ).train()
-    if not v1:
-        for layer in model.esm.encoder.layer:
-            layer.intermediate, layer.output = gated(sizes)
+    sizes = shape.model
+    model = transformers.EsmForMaskedLM(make_config(sizes)).train()
+    if sizes.layout == "v2":
+        add_gates(model.esm.encoder.layer, sizes)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
     ids = torch.randint(6, 4102, (shape.rows, shape.tokens))
     ids[:, 0] = 3
@@ -111,29 +95,6 @@ def theirs(shape: Shape, *, bf16: bool) -> Callable[[], Any]:
         optimizer.zero_grad(set_to_none=True)
 
     return step
-
-
-def gated(sizes: ModelConfig) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """NT-v2's feed-forward for transformers' encoder, which has none: SwiGLU, then the residual."""
-
-    class Up(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.dense = torch.nn.Linear(sizes.width, 2 * sizes.ffn, bias=False)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            gate, passed = self.dense(x).chunk(2, dim=-1)
-            return torch.nn.functional.silu(gate) * passed
-
-    class Down(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.dense = torch.nn.Linear(sizes.ffn, sizes.width, bias=False)
-
-        def forward(self, x: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-            return self.dense(x) + residual
-
-    return Up(), Down()
 
 
 def compare(shape: Shape, *, bf16: bool) -> tuple[float, float, float]:

@@ -68,3 +68,15 @@ def model() -> NucleotideTransformer:
         if parameter.ndim == 2:
             parameter.data *= 10
     return model.eval().requires_grad_(False)
+
+
+PEOPLE_RECORDS = [
+    "20\t0\t.\tN\tA\t.\t.\t.\tGT\t1|1\t0|0\t0|0",
+    "20\t3\t.\tG\tA,GTT\t.\t.\t.\tGT:DP\t1|2:7\t0|0\t.|1",
+    "20\t6\t.\tCGT\tC\t.\t.\t.\tGT\t1|0\t0|1\t1/1",
+    "20\t7\t.\tG\tC,*,<DEL>,T\t.\t.\t.\tGT\t1|2\t3|1\t0|0",
+    "20\t12\t.\tT\tC\t.\t.\t.\tGT\t1\t0\t./.",
+    "GL1\t12\t.\tT\tC,G\t.\t.\t.\tGT\t1/0\t0\t./.",
+    "21\t4\t.\tT\tr\t.\t.\t.\tGT\t0|0\t0|0\t0|1",
+]
+"""Records of three people: out of place, several alternates, indels, symbols, half calls, missing contigs."""

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.conftest import PEOPLE, REFERENCE, write_people
+from tests.conftest import PEOPLE, PEOPLE_RECORDS, REFERENCE, write_people
 
 from hexamer.errors import OutputError, SettingsError
 from hexamer.genome import Cohort
@@ -13,19 +13,9 @@ from hexamer.tokens.population import PARTS, Population
 from hexamer.tokens.population_writer import write_population
 from hexamer.tokens.storage import SOFT
 
-RECORDS = [
-    "20\t0\t.\tN\tA\t.\t.\t.\tGT\t1|1\t0|0\t0|0",
-    "20\t3\t.\tG\tA,GTT\t.\t.\t.\tGT:DP\t1|2:7\t0|0\t.|1",
-    "20\t6\t.\tCGT\tC\t.\t.\t.\tGT\t1|0\t0|1\t1/1",
-    "20\t7\t.\tG\tC,*,<DEL>,T\t.\t.\t.\tGT\t1|2\t3|1\t0|0",
-    "20\t12\t.\tT\tC\t.\t.\t.\tGT\t1\t0\t./.",
-    "GL1\t12\t.\tT\tC,G\t.\t.\t.\tGT\t1/0\t0\t./.",
-    "21\t4\t.\tT\tr\t.\t.\t.\tGT\t0|0\t0|0\t0|1",
-]
-
 
 def test_each_haplotype_has_its_bases(tmp_path: Path):
-    path, genome = write_people(tmp_path, RECORDS)
+    path, genome = write_people(tmp_path, PEOPLE_RECORDS)
     write_population([path], [genome], tmp_path, name="people")
     people = pickle.loads(pickle.dumps(Population(tmp_path, "people")))
     assert people.individuals == PEOPLE
@@ -100,7 +90,7 @@ def test_soft_masked_bases_stay_so(tmp_path: Path):
 
 
 def test_a_folder_that_is_missing_and_files_that_are_damaged(tmp_path: Path):
-    path, genome = write_people(tmp_path, RECORDS)
+    path, genome = write_people(tmp_path, PEOPLE_RECORDS)
     with pytest.raises(OutputError, match="none: cannot be written"):
         write_population([path], [genome], tmp_path / "none", name="people")
     with pytest.raises(SettingsError, match="a name without / would work"):

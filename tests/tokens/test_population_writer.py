@@ -4,26 +4,16 @@ from pathlib import Path
 import numpy as np
 import pysam
 import pytest
-from tests.conftest import PEOPLE, write_people
+from tests.conftest import PEOPLE, PEOPLE_RECORDS, write_people
 
 from hexamer.errors import VariantError
 from hexamer.tokens.alphabet import bases_to_codes, codes_to_bases
 from hexamer.tokens.population import PARTS, Population
 from hexamer.tokens.population_writer import write_population
 
-RECORDS = [
-    "20\t0\t.\tN\tA\t.\t.\t.\tGT\t1|1\t0|0\t0|0",
-    "20\t3\t.\tG\tA,GTT\t.\t.\t.\tGT:DP\t1|2:7\t0|0\t.|1",
-    "20\t6\t.\tCGT\tC\t.\t.\t.\tGT\t1|0\t0|1\t1/1",
-    "20\t7\t.\tG\tC,*,<DEL>,T\t.\t.\t.\tGT\t1|2\t3|1\t0|0",
-    "20\t12\t.\tT\tC\t.\t.\t.\tGT\t1\t0\t./.",
-    "GL1\t12\t.\tT\tC,G\t.\t.\t.\tGT\t1/0\t0\t./.",
-    "21\t4\t.\tT\tr\t.\t.\t.\tGT\t0|0\t0|0\t0|1",
-]
-
 
 def test_what_is_kept_and_what_is_left_out(tmp_path: Path):
-    path, genome = write_people(tmp_path, RECORDS)
+    path, genome = write_people(tmp_path, PEOPLE_RECORDS)
     found = write_population([path], [genome], tmp_path, name="people")
     assert found == json.loads((tmp_path / "people.json").read_text())
     assert (found["records"], found["individuals"], found["samples"]) == (7, 3, list(PEOPLE))
@@ -37,7 +27,7 @@ def test_what_is_kept_and_what_is_left_out(tmp_path: Path):
 
 
 def test_files_of_one_contig_each(tmp_path: Path):
-    path, genome = write_people(tmp_path, RECORDS[1:3])
+    path, genome = write_people(tmp_path, PEOPLE_RECORDS[1:3])
     (tmp_path / "other").mkdir()
     other, _ = write_people(tmp_path / "other", ["21\t4\t.\tT\tC\t.\t.\t.\tGT\t0|1\t0|0"], ("cat", "ann"))
     found = write_population([path, other], [genome], tmp_path, name="people", samples=["ann", "cat"])

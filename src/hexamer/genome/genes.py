@@ -17,6 +17,7 @@ https://github.com/The-Sequence-Ontology/Specifications/blob/master/gff3.md
 """
 
 import re
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -210,7 +211,7 @@ def _is_gff3(attributes: str) -> bool:
     )
 
 
-class _Reader:
+class _Reader(ABC):
     """What has been read so far; `_Gtf` and `_Gff3` say how attributes are written."""
 
     def __init__(self) -> None:
@@ -219,13 +220,13 @@ class _Reader:
         self.facts: dict[str, tuple[str, str]] = {}  # name and biotype of a gene
         self.owners, self.starts, self.ends, self.coding = array("i"), array("q"), array("q"), array("b")
 
+    @abstractmethod
     def add(self, row: _Row) -> None:
         """Take one line."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gene_of(self, transcript: str) -> str:
         """Gene of a transcript, once all lines are read."""
-        raise NotImplementedError
 
     def add_gene(self, row: _Row, name: str) -> None:
         """Take a gene row."""

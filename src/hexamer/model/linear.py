@@ -4,7 +4,7 @@ torch hands float32 products to MKL, which leaves half of an AMD processor's vec
 torch, does not, and is as exact: float32 products and sums, never rounded to bfloat16 unless torch was told to. Asked
 directly it also adds the bias and takes GELU while a result is in the processor's cache, in bfloat16 as well.
 Elsewhere, under autocast and for small products torch's own choice stands. Weights stay as they are: laying them out
-anew for oneDNN would gain 3 to 5 % (docs/speed.md) and double their memory or forbid saving.
+anew for oneDNN would gain 2 to 5 % (docs/speed.md) and double their memory or forbid saving.
 """
 
 import os

@@ -3,9 +3,9 @@
 As published, weights are drawn one by one, and the encoder has to find out from data that ACGTAC and ACGTAG are nearly
 the same word, and that the words next to a mask matter most. `compose` says both from the start: the vector of a k-mer
 is a sum of what its bases and pairs of bases contribute, at their places; and in each block one head looks at the
-token before, one at the token behind, by biases of queries and keys that rotary positions
-turn into a preference for a distance. Training may change all of it freely; nothing in the architecture differs. Our
-own; measured in docs/log.md, 2026-11-21.
+token before, one at the token behind, by biases of queries and keys that rotary positions turn into a preference for a
+distance. Training may change all of it freely; nothing in the architecture differs. Our own; measured in docs/log.md,
+2026-11-21.
 """
 
 from typing import Any, Literal
@@ -20,8 +20,6 @@ from hexamer.tokens.alphabet import BASES
 Initial = Literal["published", "composed"]
 SHARES = {1: 0.6, 2: 0.4}
 """Share of the variance that comes from bases (1) and from pairs of neighbours (2)."""
-
-
 FREQUENCIES, STRENGTH = 10, 4.0
 """How many of the fastest rotary frequencies a looking head listens to, and the score that each gives."""
 
