@@ -9,11 +9,14 @@ from hexamer.genome.edits import Blocks, Consensus, Edit, apply_edits
 from hexamer.genome.fasta import Genome, read_sequences, reverse_complement
 from hexamer.genome.haplotypes import Cohort, Haplotype
 from hexamer.genome.intervals import Interval, read_intervals
-from hexamer.genome.variants import Record, Variant, VariantFile, open_variants, read_variants
+from hexamer.genome.normalise import Change, left_align, normalise, right_align
+from hexamer.genome.variant_tables import VariantTable, open_variants, parse_variant
+from hexamer.genome.variants import Record, Variant, VariantFile, read_variants
 
 __all__ = [
     "Annotation",
     "Blocks",
+    "Change",
     "Cohort",
     "Consensus",
     "Edit",
@@ -23,10 +26,15 @@ __all__ = [
     "Record",
     "Variant",
     "VariantFile",
+    "VariantTable",
     "apply_edits",
+    "left_align",
+    "normalise",
     "open_variants",
+    "parse_variant",
     "read_intervals",
     "read_sequences",
     "read_variants",
     "reverse_complement",
+    "right_align",
 ]

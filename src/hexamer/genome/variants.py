@@ -187,9 +187,9 @@ class VariantFile:
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or Input
         VCF (plain, gzip, bgzip) or BCF; ``-`` for standard input. Only one record is in memory. BCF from a pipe is
-        copied to a temporary file first.
+        copied to a temporary file first. An `Input` of which no line was read is closed together with the file.
 
     Attributes
     ----------
@@ -216,8 +216,8 @@ class VariantFile:
     [(3, 'AF=0.10', '20:1000226:A:G')]
     """
 
-    def __init__(self, path: str | Path):
-        self._source = Input(path, VariantError)
+    def __init__(self, path: str | Path | Input):
+        self._source = path if isinstance(path, Input) else Input(path, VariantError)
         self.name = self._source.name
         self.header: list[str] = []
         try:
@@ -329,11 +329,6 @@ def _bcf_lines(source: Input) -> Iterator[tuple[int, bytes]]:
             raise VariantError(
                 f"{source.name}:{number + 1}: damaged or cut BCF ({excerpt(str(problem), 60)}); copy it again"
             ) from None
-
-
-def open_variants(path: str | Path) -> VariantFile:
-    """Open a variant file: the same as `VariantFile`, as a verb; its docstring has the errors and an example."""
-    return VariantFile(path)
 
 
 def read_variants(path: str | Path) -> list[Variant]:

@@ -1,0 +1,114 @@
+"""Groups of places that are never divided between training and test.
+
+Neighbours share sequence, so places are held out by whole contigs, or by blocks of them, and never one by one.
+Not here: sets that overlap by homology (`hexamer.training.overlap`).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hexamer.errors import SettingsError
+
+Folds = npt.NDArray[np.int64]
+
+
+def split_by_contig(chroms: Sequence[str], folds: int = 5) -> Folds:
+    """Divide places among folds by contig, as evenly as whole contigs allow.
+
+    Parameters
+    ----------
+    chroms : sequence of str
+        Contig of each place.
+    folds : int
+
+    Returns
+    -------
+    int64 array [N]
+        Fold of each place, from 0. The largest contig goes first, each into the fold that is smallest so far.
+
+    Raises
+    ------
+    SettingsError
+        If there are fewer contigs than folds.
+
+    Examples
+    --------
+    >>> split_by_contig(["1", "1", "1", "2", "3", "2"], folds=2).tolist()
+    [0, 0, 0, 1, 1, 1]
+    """
+    counts = Counter(chroms)
+    if len(counts) < folds:
+        raise SettingsError(
+            f"{folds} folds of whole contigs: the variants lie on {len(counts)} ({', '.join(list(counts)[:5])}); "
+            f"fewer folds, or folds of blocks, would work"
+        )
+    return _assign(list(chroms), counts, folds)
+
+
+def split_by_block(chroms: Sequence[str], starts: npt.ArrayLike, folds: int = 5, *, block: int = 1_000_000) -> Folds:
+    """Divide places among folds by blocks of contigs: for data of few contigs.
+
+    Parameters
+    ----------
+    chroms : sequence of str
+        Contig of each place.
+    starts : int array [N]
+        0-based.
+    folds : int
+    block : int
+        Bases; blocks begin at multiples of it. Two places beside a border lie in two blocks, however near they are.
+
+    Returns
+    -------
+    int64 array [N]
+        Fold of each place, from 0.
+
+    Raises
+    ------
+    SettingsError
+        If there are fewer blocks with places than folds.
+
+    Examples
+    --------
+    >>> split_by_block(["1"] * 4, [5, 1_000_005, 10, 2_000_000], folds=2).tolist()
+    [0, 1, 0, 1]
+    """
+    keys = list(zip(chroms, (np.asarray(starts, dtype=np.int64) // block).tolist(), strict=True))
+    counts = Counter(keys)
+    if len(counts) < folds:
+        raise SettingsError(
+            f"{folds} folds of blocks: there are {len(counts)} blocks of {block:,} bases; fewer would work"
+        )
+    return _assign(keys, counts, folds)
+
+
+def check_folds(chroms: Sequence[str], starts: npt.ArrayLike, folds: npt.ArrayLike) -> None:
+    """Raise SettingsError where one place lies in two folds.
+
+    Parameters
+    ----------
+    chroms : sequence of str
+    starts : int array [N]
+    folds : array [N]
+    """
+    seen: dict[tuple[str, int], object] = {}
+    places = zip(chroms, np.asarray(starts).tolist(), np.asarray(folds).tolist(), strict=True)
+    for chrom, start, fold in places:
+        if seen.setdefault((chrom, start), fold) != fold:
+            raise SettingsError(
+                f"{chrom}:{start + 1} lies in two folds, {seen[chrom, start]} and {fold}: what one variant teaches "
+                "would be tested on the other; one fold for each position would work"
+            )
+
+
+def _assign(keys: Sequence[object], counts: Mapping[Any, int], folds: int) -> Folds:
+    sizes = [0] * folds
+    fold_of: dict[object, int] = {}
+    for key, count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))):
+        fold_of[key] = sizes.index(min(sizes))
+        sizes[fold_of[key]] += count
+    return np.array([fold_of[key] for key in keys], dtype=np.int64)

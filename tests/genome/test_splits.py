@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hexamer.errors import SettingsError
+from hexamer.genome.splits import check_folds, split_by_block, split_by_contig
+
+PLACES = st.lists(st.tuples(st.sampled_from("123456789X"), st.integers(0, 50_000)), min_size=30, max_size=200)
+
+
+@given(PLACES, st.integers(2, 5))
+def test_no_contig_and_no_block_is_divided_and_no_fold_is_empty(places, folds):
+    chroms, starts = zip(*places, strict=True)
+    if len(set(chroms)) >= folds:
+        found = split_by_contig(chroms, folds)
+        assert set(found) == set(range(folds))
+        assert len(set(zip(chroms, found.tolist(), strict=True))) == len(set(chroms))
+        check_folds(chroms, starts, found)
+    blocks = list(zip(chroms, (s // 1000 for s in starts), strict=True))
+    if len(set(blocks)) >= folds:
+        found = split_by_block(chroms, starts, folds, block=1000)
+        assert set(found) == set(range(folds))
+        assert len(set(zip(blocks, found.tolist(), strict=True))) == len(set(blocks))
+        sizes = np.bincount(found)
+        assert sizes.max() - sizes.min() <= max(blocks.count(block) for block in set(blocks))
+
+
+def test_order_of_the_places_does_not_change_a_contigs_fold():
+    chroms = ["2"] * 5 + ["1"] * 5 + ["3"] * 2
+    first, second = split_by_contig(chroms, 2), split_by_contig(chroms[::-1], 2)
+    assert first.tolist() == second[::-1].tolist()
+
+
+def test_mistakes():
+    with pytest.raises(SettingsError, match=r"5 folds of whole contigs: the variants lie on 2 \(20, X\)"):
+        split_by_contig(["20", "X"])
+    with pytest.raises(SettingsError, match="there are 1 blocks of 1,000,000"):
+        split_by_block(["20"] * 3, [1, 2, 3])
+    with pytest.raises(SettingsError, match="20:8 lies in two folds, 0 and 1"):
+        check_folds(["20", "X", "20"], [7, 7, 7], [0, 1, 1])
