@@ -18,8 +18,8 @@ import torch
 from engine import make_peer, peer_hidden, to_bfloat16
 
 from hexamer.effects import score_variants
-from hexamer.effects.window import WindowReader, changed_base, substitute_base
-from hexamer.genome import Genome, Interval, Variant
+from hexamer.effects.window import WindowReader
+from hexamer.genome import Change, Genome, Interval, Variant, normalise
 from hexamer.model import NucleotideTransformer, load_model, pack
 from hexamer.tokens import MASK_ID
 
@@ -32,17 +32,18 @@ def peer_scores(
     reader = WindowReader(model, genome, model.config.max_bases)
     found = []
     for variant in variants:
-        base, ref, alt = changed_base(variant)
-        site = reader.find_site(variant.chrom, base)
-        if site is None:
+        change = normalise(genome, variant)
+        readings = reader.read(change) if isinstance(change, Change) else []
+        if not readings:
             found.append(float("nan"))
             continue
-        masked = site.ids.copy()
-        masked[site.token] = MASK_ID
+        (reading,) = readings
+        masked = reading.ref.copy()
+        masked[slice(*reading.span)] = MASK_ID
         (hidden,) = peer_hidden(peer, [masked], 1)
         with torch.inference_mode():
-            logs = head(hidden[site.token][None])[0].float().log_softmax(-1)
-        found.append(float(logs[substitute_base(model, site, ref, alt)] - logs[int(site.ids[site.token])]))
+            logs = head(hidden[reading.span[0]][None])[0].float().log_softmax(-1)
+        found.append(float(logs[int(reading.alt_span[0])] - logs[int(reading.ref_span[0])]))
     return np.array(found)
 
 

@@ -22,12 +22,12 @@ REASONS = {
     "empty": "the sequence has no base",
     "iupac": "an allele holds letters other than A, C, G, T",
     "missing": "no alternate allele is given",
-    "non_acgt_window": "the variant's 6-mer holds an N or runs over the contig's end",
+    "non_acgt_window": "a 6-mer of the variant holds an N or runs over the contig's end",
     "past_end": "the position is outside the contig",
     "ref_mismatch": "REF is not what the genome has at this position",
     "star": "the allele is removed by another variant (*)",
     "symbolic": "the allele is symbolic or a breakend, without a sequence",
-    "unsupported": "insertions, deletions and changes of several bases are not scored yet",
+    "too_long": "an allele is longer than 15 % of the window",
 }
 """Why a row has no number: code to meaning. Every row of an input comes back with a number or with one of these."""
 

@@ -27,7 +27,7 @@ def rows(genome):
     third = {pos: "ACGT"[("ACGT".index(b) + 2) % 4] for pos, b in base.items()}
     return [
         f"20\t50\trs1\t{base[50]}\t{other[50]}\t100.0\tPASS\tAF=0.50;DB\tGT\t0|1",
-        f"20\t100\t.\t{base[100]}\t{other[100]},{base[100]}TT,{third[100]}\t.\t.\t.\tGT\t1|2",
+        f"20\t100\t.\t{base[100]}\t{other[100]},R,{third[100]}\t.\t.\t.\tGT\t1|2",
         f"20\t101\tx;y\t{other[101]}\t{base[101]}\t1e-3\tq10\tAF=.\tGT\t./.",
         f"20\t200\t.\t{base[200]}\t.\t.\t.\tEND=205\tGT\t0|0",
         f"20\t300\t.\t{base[300]}\t<DEL>\t.\t.\tHX_LLR=9;AF=1\tGT\t0|1",
@@ -60,7 +60,7 @@ def test_every_record_comes_back_in_order_with_its_columns(model, genome, vcf, r
         assert after[7].split(";")[: len(kept)] == kept
     info = [dict(entry.partition("=")[::2] for entry in line.split("\t")[7].split(";")) for line in got]
     reasons = [entry.get("HX_REASON") for entry in info]
-    assert reasons == [None, ".,unsupported,.", "ref_mismatch", "missing", "symbolic", None, "contig_missing"]
+    assert reasons == [None, ".,iupac,.", "ref_mismatch", "missing", "symbolic", None, "contig_missing"]
     assert [len(entry["HX_L2"].split(",")) for entry in info if "HX_L2" in entry] == [1, 3, 1]
     assert info[1]["HX_LLR"].split(",")[1] == "."
     assert "HX_LLR" not in info[4], "an old score was left beside a reason"

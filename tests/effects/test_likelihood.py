@@ -9,11 +9,12 @@ from hexamer.tokens import MASK_ID
 
 def test_masked_log_probabilities_equal_a_full_forward_pass(model):
     windows = model.tokenizer.encode(["ACGTTG" * 9, "TTGACCGAN" * 5])
-    got = masked_log_probabilities(model, windows, [4, 2])
-    for window, token, row in zip(windows, (4, 2), got, strict=True):
+    spans = [(4, 5), (2, 6)]
+    got = masked_log_probabilities(model, windows, spans)
+    for window, span, rows in zip(windows, spans, got, strict=True):
         ids = torch.as_tensor(window.copy())
-        ids[token] = MASK_ID
-        np.testing.assert_allclose(row, model(ids[None]).logits[0, token].log_softmax(-1), atol=1e-4)
+        ids[slice(*span)] = MASK_ID
+        np.testing.assert_allclose(rows, model(ids[None]).logits[0, slice(*span)].log_softmax(-1), atol=1e-4)
     assert windows[0][4] != MASK_ID, "the caller's window was changed"
 
 
@@ -27,5 +28,15 @@ def test_window_losses_leave_out_cls(model):
         np.testing.assert_allclose(loss, expected, atol=1e-4)
 
 
+def test_a_window_gives_the_same_bits_in_any_batch(model):
+    draw = np.random.default_rng(0)
+    windows = model.tokenizer.encode(["".join(draw.choice(list("ACGT"), 240)) for _ in range(5)])
+    spans = [(9, 10), (3, 5), (20, 41), (1, 2), (40, 41)]
+    together = masked_log_probabilities(model, windows, spans)
+    for window, span, rows in zip(windows, spans, together, strict=True):
+        (alone,) = masked_log_probabilities(model, [window], [span])
+        assert alone.tobytes() == rows.tobytes()
+
+
 def test_no_window_gives_no_row(model):
-    assert masked_log_probabilities(model, [], []).shape == (0, model.config.vocabulary_size)
+    assert masked_log_probabilities(model, [], []) == []

@@ -7,7 +7,7 @@ from hexamer.effects import SCORES, ScoreSettings, score_variants
 from hexamer.effects.distance import cosine, l1
 from hexamer.effects.score import score_alleles
 from hexamer.errors import SettingsError
-from hexamer.genome import Variant
+from hexamer.genome import Change, Genome, Variant, normalise, reverse_complement, right_align
 from hexamer.model import ModelConfig, NucleotideTransformer
 from hexamer.tokens import MASK_ID
 
@@ -48,13 +48,131 @@ def test_scores_equal_the_slow_obvious_way(model, genome, variants):
         assert row.loss_diff == pytest.approx(float(losses["alt"] - losses["ref"]), abs=1e-4)
 
 
+def test_indels_equal_the_slow_obvious_way(model, genome):
+    """Both sequences written out by hand from the same base on, to the same length, with the same tokens masked."""
+    indels = [(2500, "", "ACGTACGTA"), (2600, genome.fetch("20", 2600, 2611), ""), (2700, "", "T")]
+    indels += [(2803, genome.fetch("20", 2803, 2805), "GGCAT")]
+    bases = genome.fetch("20", 0, 9000)
+    for start, ref, alt in indels:
+        variant = Variant("20", start, bases[start - 1] + ref, bases[start - 1] + alt)
+        change = normalise(genome, variant)
+        found = score_variants(model, genome, [variant], ("llr", "l2", "loss_diff"), window=600).table.iloc[0]
+        first = change.start // 6 * 6 - 49 * 6
+        altered = bases[: change.start] + change.alt + bases[change.end :]
+        span = max(len(change.ref), len(change.alt))
+        tokens = range(50, 50 + -(-(change.start % 6 + span) // 6))
+        logs, vectors, losses = [], [], []
+        for sequence in (bases, altered):
+            ids = torch.as_tensor(model.tokenizer.encode([sequence[first : first + 594]])[0]).long()
+            masked = ids.clone()
+            masked[tokens] = MASK_ID
+            rows = model(masked[None]).logits[0].log_softmax(-1)
+            logs.append(sum(float(rows[token, ids[token]]) for token in tokens))
+            out = model(ids[None], layers=(-1,))
+            vectors.append(out.hidden[2][0, list(tokens)].mean(0))
+            losses.append(float(torch.nn.functional.cross_entropy(out.logits[0, 1:], ids[1:])))
+        assert found["llr"] == pytest.approx(logs[1] - logs[0], abs=1e-4)
+        assert found["l2"] == pytest.approx(float((vectors[1] - vectors[0]).norm()), abs=1e-4)
+        assert found["loss_diff"] == pytest.approx(losses[1] - losses[0], abs=1e-4)
+
+
+EVERY_WAY = {"scores": tuple(SCORES), "window": 600, "phases": 6, "strands": "both"}
+
+
+def test_every_spelling_of_a_change_has_the_same_score_to_the_last_bit(model, genome):
+    """Padded with bases around it, moved within a repeat, joined with others or alone, in any order."""
+    bases = genome.fetch("20", 0, 9000)
+    draw = np.random.default_rng(0)
+    groups = []
+    while len(groups) < 12:
+        start, size = int(draw.integers(1, 8900)), int(draw.integers(0, 5))
+        ref, alt = bases[start : start + size], "".join(draw.choice(list("ACGT"), int(draw.integers(0, 5))))
+        change = normalise(genome, Variant("20", start, bases[start - 1] + ref, bases[start - 1] + alt))
+        if ref == alt or isinstance(change, str):
+            continue
+        spellings = []
+        for place in (change, right_align(genome, change)):
+            for before, after in ((1, 0), (0, 1), (1, 1), (30, 4), (2, 70)):
+                left, right = bases[place.start - before : place.start], bases[place.end : place.end + after]
+                written = Variant("chr20", place.start - before + 1, left + place.ref + right, left + place.alt + right)
+                if isinstance(normalise(genome, written), Change):
+                    spellings.append(written)
+        groups.append(spellings)
+    whole = (
+        score_variants(model, genome, [variant for spellings in groups for variant in spellings], **EVERY_WAY)
+        .table[list(SCORES)]
+        .to_numpy()
+    )
+    assert np.isfinite(whole).all()
+    place = 0
+    for spellings in groups:
+        mine = whole[place : place + len(spellings)]
+        alone = score_variants(model, genome, [spellings[-1]], **EVERY_WAY).table[list(SCORES)].to_numpy()
+        assert {row.tobytes() for row in mine} == {alone[0].tobytes()}
+        place += len(spellings)
+
+
+def test_signed_scores_flip_when_ref_and_alt_change_places(model, genome, tmp_path):
+    bases = genome.fetch("20", 0, 9000)
+    for start, ref, alt in (
+        (2500, bases[2500:2504], ""),
+        (2500, "", "ACGTTGA"),
+        (2500, bases[2500], "ACG"[len(bases) % 3]),
+    ):
+        altered = bases[:start] + alt + bases[start + len(ref) :]
+        (tmp_path / "a.fa").write_text(f">20\n{altered}\n")
+        (tmp_path / "a.fa.fai").unlink(missing_ok=True)
+        pad = bases[start - 1]
+        there = Variant("20", start, pad + ref, pad + alt)
+        back = Variant("20", start, pad + alt, pad + ref)
+        names = ("llr", "loss_diff")
+        one = score_variants(model, genome, [there], names, window=600).table
+        two = score_variants(model, Genome(tmp_path / "a.fa"), [back], names, window=600).table
+        np.testing.assert_allclose(one[list(names)], -two[list(names)], atol=1e-6)
+
+
+def test_both_strands_give_what_the_reversed_genome_gives(model, genome, tmp_path):
+    bases = genome.fetch("20", 0, 9000)
+    (tmp_path / "r.fa").write_text(f">20\n{reverse_complement(bases)}\n")
+    changes = [Change("20", 2500, bases[2500], "ACGT"["ACGT".index(bases[2500]) - 1]), Change("20", 2600, "", "AAC")]
+    changes += [Change("20", 5000, bases[5000:5003], "")]
+    tables = []
+    for reference, these in ((genome, changes), (Genome(tmp_path / "r.fa"), [c.reverse(9000) for c in changes])):
+        variants = []
+        for change in these:
+            pad = reference.fetch("20", change.start - 1, change.start)
+            variants.append(Variant("20", change.start, pad + change.ref, pad + change.alt))
+        tables.append(score_variants(model, reference, variants, **EVERY_WAY).table[list(SCORES)])
+    np.testing.assert_allclose(*tables, atol=1e-6)
+
+
+def test_a_score_is_the_mean_of_its_readings_and_llr_sd_their_spread(model, genome, variants):
+    settings = ScoreSettings(scores=("llr", "llr_sd", "cosine"), window=600, phases=3, strands="both")
+    found = score_alleles(model, genome, variants[3:9], settings)
+    each = found.readings["llr"].astype(np.float64)
+    assert each.shape == (6, 6)
+    np.testing.assert_allclose(found.values[:, 0], each.mean(1), rtol=1e-6)
+    np.testing.assert_allclose(found.values[:, 1], each.std(1, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(found.values[:, 2], found.readings["cosine"].mean(1), rtol=1e-6)
+    one = score_alleles(model, genome, variants[3:9], ScoreSettings(scores=("llr", "llr_sd"), window=600))
+    assert np.isnan(one.values[:, 1]).all()
+    np.testing.assert_array_equal(one.values[:, 0], found.readings["llr"][:, 0])
+
+
+def test_phases_that_the_tokens_do_not_have(genome):
+    model = NucleotideTransformer(ModelConfig(layers=1, width=8, heads=2, ffn=8, k=3)).eval()
+    with pytest.raises(SettingsError, match="tokens of 3 bases have no such phases; 1 would work"):
+        score_variants(model, genome, [Variant("20", 5, "A", "C")], phases=6)
+
+
 def test_batches_order_and_company_do_not_change_scores(model, genome, variants):
+    """To the last bit."""
     scores = tuple(SCORES)
     whole = score_variants(model, genome, variants, scores).table
     turned = score_variants(model, genome, variants[::-1], scores).table.iloc[::-1]
     alone = pd.concat([score_variants(model, genome, [v], scores).table for v in variants])
     for other in (turned, alone):
-        np.testing.assert_allclose(whole[list(scores)], other[list(scores)], atol=2e-4, rtol=1e-4)
+        np.testing.assert_array_equal(whole[list(scores)], other[list(scores)])
 
 
 def test_pieces_do_not_change_scores(model, genome, variants, monkeypatch):
@@ -119,9 +237,15 @@ def test_pooling_and_layer_change_distances(model, genome, variants):
 
 def test_reasons_stand_beside_empty_scores(model, genome):
     ref = genome.fetch("20", 99, 100)
-    found = score_variants(model, genome, [Variant("20", 100, ref, f"{ref}A"), Variant("20", 3999, "A", "C")])
-    assert found.table["reason"].iloc[0] == "unsupported"
-    assert found.table["llr"].isna().all()
+    asked = [
+        Variant("20", 100, ref, f"{ref}<A>"),
+        Variant("20", 4010, "A", "C"),
+        Variant("20", 100, ref, ref + "A" * 90),
+        Variant("20", 100, ref, ref + "A" * 89),
+    ]
+    found = score_variants(model, genome, asked, window=600)
+    assert found.table["reason"].tolist() == ["iupac", "non_acgt_window", "too_long", ""]
+    assert found.table["llr"].isna().tolist() == [True, True, True, False]
     assert "layer" not in found.manifest["definitions"]["llr"]
 
 
@@ -134,12 +258,14 @@ def test_definitions_name_layer_and_pooling(model):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"scores": ("lrr",)}, "score 'lrr' is unknown; llr, l1"),
+        ({"scores": ("lrr",)}, "score 'lrr' is unknown; llr, llr_sd, l1"),
         ({"scores": ()}, "at least one"),
         ({"scores": ("llr", "llr")}, "each once"),
         ({"window": 5}, "window 5"),
         ({"pool": "max"}, "pool 'max' is unknown; token or mean"),
         ({"anchor": "gird"}, "anchor 'gird' is unknown; grid or variant"),
+        ({"phases": 4}, "phases 4; 1, 2, 3, 6"),
+        ({"strands": "reverse"}, "strands 'reverse' is unknown; forward or both"),
         ({"token_budget": 0}, "token_budget 0; at least 1"),
     ],
 )

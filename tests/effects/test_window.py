@@ -1,96 +1,133 @@
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hexamer.effects.window import WindowReader, centred_window, changed_base, find_reason, substitute_base
-from hexamer.genome import Variant
+from hexamer.effects.window import WindowReader
+from hexamer.genome import Change, reverse_complement
+from hexamer.tokens import CLS_ID
 
 
-@given(st.integers(6, 5000), st.data(), st.sampled_from([12, 60, 594, 5994]))
-def test_the_variant_lies_in_a_whole_token_of_a_window_inside_the_contig(length, data, window):
-    base = data.draw(st.integers(0, length - 1))
-    start, end = centred_window(base, length, window, 6)
-    assert 0 <= start <= base < end <= length
-    assert end - start <= window
-    assert (base - start) // 6 * 6 + 6 <= end - start, "the 6-mer of the variant is cut"
+def written(model, ids):
+    """The bases of a window; N one by one."""
+    return model.tokenizer.decode(ids)
 
 
-def test_far_from_the_ends_the_window_is_full_and_the_variant_in_its_middle_at_offset_0():
-    start, end = centred_window(4000, 9000, 594, 6)
-    assert (end - start, (4000 - start) % 6) == (594, 0)
-    assert abs((4000 - start) - (end - 4000)) <= 6
+@st.composite
+def changes(draw, length=9000):
+    start = draw(st.one_of(st.integers(0, length), st.integers(0, 20), st.integers(length - 20, length)))
+    size = draw(st.integers(0, min(20, length - start)))
+    return start, size, draw(st.text("ACGT", max_size=20))
 
 
-@pytest.mark.parametrize(
-    ("ref", "alt", "expected"),
-    [("A", "T", (99, "A", "T")), ("CAT", "CGT", (100, "A", "G")), ("ca", "cA", (99, "C", "C"))],
-)
-def test_changed_base(ref, alt, expected):
-    assert changed_base(Variant("20", 100, ref, alt)) == expected
+@given(changes(), st.sampled_from([1, 2, 3, 6]), st.sampled_from(["grid", "variant"]))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_both_windows_say_what_the_two_sequences_say(model, genome, drawn, phases, anchor):
+    start, size, alt = drawn
+    change = Change("20", start, genome.fetch("20", start, start + size), alt)
+    if "N" in change.ref:
+        return
+    reader = WindowReader(model, genome, 594, anchor)
+    whole = genome.fetch("20", 0, 9000)
+    altered = whole[:start] + alt + whole[change.end :]
+    length = max(size, len(alt), 1)
+    for reading in reader.read(change, phases, "both"):
+        name, (first, end) = reading.name, reading.span
+        assert reading.ref[0] == reading.alt[0] == CLS_ID
+        assert name.bases <= 594
+        texts = []
+        for ids, sequence in ((reading.ref, whole), (reading.alt, altered)):
+            strand = reverse_complement(sequence) if name.reverse else sequence
+            text = written(model, ids)
+            if not name.left:
+                there = strand[name.start : name.start + name.bases]
+                assert len(text) == len(there) or len(ids) == model.config.max_tokens
+                assert all(a in (b, "N") for a, b in zip(text, there, strict=False))
+                texts.append(text)
+            tokens = [model.tokenizer.vocabulary[i] for i in ids[first:end]]
+            assert {len(token) for token in tokens} == {6}
+            assert "".join(tokens) in strand
+        assert (end - first - 2) * 6 < length <= (end - first) * 6
+        if len(texts) == 2:
+            before = len(written(model, reading.ref[:first]))
+            assert texts[0][:before] == texts[1][:before], "the windows differ before the span"
+            if not reading.shifted:
+                after = before + (end - first) * 6
+                assert texts[0][after:] == texts[1][after:]
+
+
+def test_the_span_covers_the_longer_allele_in_every_phase(model, genome):
+    reader = WindowReader(model, genome, 594)
+    for size in (0, 1, 5, 6, 7, 13):
+        change = Change("20", 2500, genome.fetch("20", 2500, 2500 + size), "ACGTACG")
+        longer = max(size, 7)
+        found = reader.read(change, 6)
+        assert len(found) == 6
+        for phase, reading in enumerate(found):
+            first = (2500 - phase) % 6
+            assert reading.span[1] - reading.span[0] == -(-(first + longer) // 6)
+
+
+def test_far_from_the_ends_the_window_is_full_and_the_change_in_its_middle(model, genome):
+    for anchor in ("grid", "variant"):
+        for reading in WindowReader(model, genome, 594, anchor).read(Change("20", 2500, "A", "C"), 6, "both"):
+            assert reading.name.bases == 594
+            assert abs(reading.span[0] - 50) <= 1
+
+
+def test_changes_of_a_token_share_a_window_on_the_grid_and_none_otherwise(model, genome):
+    for anchor, shared in (("grid", 1), ("variant", 6)):
+        reader = WindowReader(model, genome, 594, anchor)
+        found = [reader.read(Change("20", base, "A", "C"))[0] for base in range(2502, 2508)]
+        assert len({(reading.name, reading.span) for reading in found}) == shared
+
+
+def test_windows_of_one_name_are_equal(model, genome):
+    """Also where N make them too long."""
+    reader, named = WindowReader(model, genome, 594), {}
+    for base in [*range(3700, 4400), *range(60), *range(8940, 9000)]:
+        ref = genome.fetch("20", base, base + 1)
+        for change in (Change("20", base, ref, "C"), Change("20", base, "", "ACGTACGTA"), Change("20", base, ref, "")):
+            for reading in reader.read(change, 2, "both"):
+                assert len(reading.ref) <= model.config.max_tokens
+                assert named.setdefault(reading.name, reading.ref).tolist() == reading.ref.tolist()
+    assert any(name.left for name in named)
+
+
+def test_6mers_stay_on_the_grid_behind_n(model, genome):
+    """All six phases differ at a change behind an N, and none has a k-mer that begins elsewhere."""
+    found = WindowReader(model, genome, 594).read(Change("20", 4100, genome.fetch("20", 4100, 4101), "C"), 6)
+    kmers = {model.tokenizer.vocabulary[reading.ref_span[0]] for reading in found}
+    assert len(kmers) == 6
+    for reading in found:
+        places = np.cumsum(model.tokenizer.token_lengths[reading.ref]) if not reading.name.left else np.array([])
+        whole = model.tokenizer.token_lengths[reading.ref] == 6
+        assert not ((places - 6)[whole] % 6).any() if places.size else True
+
+
+def test_another_phase_takes_the_place_of_one_that_n_or_the_end_forbids(model, genome):
+    reader = WindowReader(model, genome, 594)
+    assert len(reader.read(Change("20", 8999, "A", "C"), 1)) == 1
+    assert len(reader.read(Change("20", 8999, "A", "C"), 6, "both")) == 2
+    assert len(reader.read(Change("20", 3999, "A", "C"), 6)) == 1
+    assert len(reader.read(Change("20", 3995, "A", "C"), 6)) == 5
+    assert reader.read(Change("20", 4010, "N", "C"), 6) == []
+    assert reader.read(Change("tiny", 1, "C", "A"), 6, "both") == []
 
 
 @pytest.mark.parametrize("anchor", ["grid", "variant"])
-def test_a_site_is_the_6mer_that_holds_the_base(model, genome, anchor):
-    reader = WindowReader(model, genome, 594, anchor)
-    for base in (0, 1, 5, 6, 2500, 5050, 8994, 8997, 8999):
-        site = reader.find_site("20", base)
-        kmer = model.tokenizer.vocabulary[site.ids[site.token]]
-        assert len(kmer) == 6
-        assert kmer[site.offset] == genome.fetch("20", base, base + 1)
-        for alt in "ACGT":
-            changed = substitute_base(model, site, kmer[site.offset], alt)
-            expected = kmer[: site.offset] + alt + kmer[site.offset + 1 :]
-            assert model.tokenizer.vocabulary[changed] == expected
+def test_a_strand_is_read_as_the_forward_strand_of_the_reversed_contig(model, genome, tmp_path, anchor):
+    from hexamer.genome import Genome
 
-
-def test_bases_of_a_token_share_a_window_on_the_grid_and_none_otherwise(model, genome):
-    for anchor, shared in (("grid", 1), ("variant", 6)):
-        reader = WindowReader(model, genome, 594, anchor)
-        sites = [reader.find_site("20", base) for base in range(2502, 2508)]
-        assert len({site.key for site in sites}) == shared
-        assert [site.offset for site in sites] == (list(range(6)) if anchor == "grid" else [0] * 6)
-
-
-def test_bases_of_a_token_share_a_window_that_n_made_too_long(model, genome):
-    reader = WindowReader(model, genome, 594)
-    sites = [reader.find_site("20", base) for base in range(4200, 4212)]
-    assert {len(site.ids) for site in sites} == {model.config.max_tokens}
-    assert [len({site.key for site in part}) for part in (sites[:6], sites[6:], sites)] == [1, 1, 2]
-    named = {}
-    for base in range(3700, 4400):
-        if site := reader.find_site("20", base):
-            assert named.setdefault(site.window, site.ids).tolist() == site.ids.tolist(), "windows of one name differ"
-
-
-def test_n_within_the_6mer_leaves_no_site_but_n_elsewhere_does(model, genome):
-    reader = WindowReader(model, genome, 594, "variant")
-    assert reader.find_site("20", 3998) is None
-    assert reader.find_site("20", 3990) is not None
-    for anchor in ("grid", "variant"):
-        site = WindowReader(model, genome, 594, anchor).find_site("20", 4200)
-        assert len(site.ids) <= model.config.max_tokens
-        assert model.tokenizer.vocabulary[site.ids[site.token]][site.offset] == genome.fetch("20", 4200, 4201)
-
-
-def test_reasons(genome):
-    ref = genome.fetch("20", 99, 102)
-    other = "C" if ref[0] != "C" else "G"
-    cases = {
-        (100, ref[0], other): "",
-        (100, ref[0].lower(), other.lower()): "",
-        (100, other, ref[0]): "ref_mismatch",
-        (100, ref[0], ref[0] + "A"): "unsupported",
-        (100, ref, ref[0]): "unsupported",
-        (100, ref[0], "*"): "star",
-        (100, ref[0], "<DEL>"): "symbolic",
-        (100, "N", "<DEL>"): "symbolic",
-        (100, ref[0], "A[20:5["): "symbolic",
-        (100, ref[0], "."): "missing",
-        (100, ref[0], "R"): "iupac",
-        (9001, "A", "C"): "past_end",
-        (0, "A", "C"): "past_end",
-    }
-    got = {key: find_reason(genome, Variant("chr20", *key)) for key in cases}
-    assert got == cases
-    assert find_reason(genome, Variant("21", 5, "A", "C")) == "contig_missing"
-    assert find_reason(genome, Variant("20", 4010, "A", "C")) == "non_acgt_window"
+    bases = genome.fetch("20", 0, 9000)
+    (tmp_path / "r.fa").write_text(f">20\n{reverse_complement(bases)}\n")
+    turned = Genome(tmp_path / "r.fa")
+    here, there = WindowReader(model, genome, 594, anchor), WindowReader(model, turned, 594, anchor)
+    for start, size, alt in ((2500, 1, "C"), (2500, 0, "ACGTT"), (2500, 7, ""), (30, 2, "G"), (8990, 0, "AC")):
+        change = Change("20", start, bases[start : start + size], alt)
+        mine = here.read(change, 3, "both")
+        others = there.read(change.reverse(9000), 3, "both")
+        forward = [(r.ref.tolist(), r.alt.tolist(), r.span) for r in mine if r.name.reverse]
+        backward = [(r.ref.tolist(), r.alt.tolist(), r.span) for r in others if not r.name.reverse]
+        # Unless the change can move, in which case each strand has its own place for it.
+        assert forward == backward or start == 8990

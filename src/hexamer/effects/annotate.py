@@ -114,7 +114,7 @@ def annotate_variants(
         with opened as writer:
             for records in _pieces(source):
                 alleles = [variant for record in records for variant in record.variants]
-                values, reasons, forwards = score_alleles(model, genome, alleles, settings)
+                values, reasons, forwards, _ = score_alleles(model, genome, alleles, settings)
                 place = 0
                 for record in records:
                     part = slice(place, place + len(record.alts))

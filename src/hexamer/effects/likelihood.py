@@ -1,8 +1,8 @@
 """How probable the model finds what stands in a window.
 
-Two quantities, both in nats: the log probabilities of all tokens at one masked place, and the mean cross-entropy of a
-whole unmasked window. Source: masked-language-model scores of Dalla-Torre et al. (2025); the masked ratio is the usual
-one for masked models (Meier et al. 2021 for proteins).
+Two quantities, both in nats: the log probabilities of all tokens where a window is masked, and the mean cross-entropy
+of a whole unmasked window. Source: masked-language-model scores of Dalla-Torre et al. (2025); the masked ratio is the
+usual one for masked models (Meier et al. 2021 for proteins).
 """
 
 from collections.abc import Sequence
@@ -19,38 +19,44 @@ from hexamer.tokens.tokenizer import Ids
 
 
 def masked_log_probabilities(
-    model: NucleotideTransformer, windows: Sequence[Ids], tokens: Sequence[int]
-) -> npt.NDArray[np.float32]:
-    """Log probability of every token of the vocabulary at one masked token per window.
+    model: NucleotideTransformer, windows: Sequence[Ids], spans: Sequence[tuple[int, int]]
+) -> list[npt.NDArray[np.float32]]:
+    """Log probability of every token of the vocabulary at each masked token.
 
     Parameters
     ----------
     model : NucleotideTransformer
     windows : sequence of int32 array [L_i]
-        Token ids with `<cls>`; one batch, B windows.
-    tokens : sequence of int
-        Index of the token to mask in each window.
+        Token ids with `<cls>`; one batch.
+    spans : sequence of (int, int)
+        First token and end of those to mask in each window, all at once.
 
     Returns
     -------
-    float32 array [B, V]
-        Natural logarithms.
+    list of float32 array [M_i, V]
+        Natural logarithms, a row for each masked token. On a CPU a window's are the same in any batch, to the last
+        bit, if all windows of the batch are equally long.
 
     Examples
     --------
     >>> from hexamer.model import ModelConfig
     >>> model = NucleotideTransformer(ModelConfig(layers=1, width=8, heads=2, ffn=8))
     >>> windows = model.tokenizer.encode(["ACGTAC" * 3])
-    >>> logs = masked_log_probabilities(model, windows, [2])
-    >>> bool(abs(np.exp(logs).sum() - 1) < 1e-4)
-    True
+    >>> (logs,) = masked_log_probabilities(model, windows, [(2, 4)])
+    >>> logs.shape, bool((abs(np.exp(logs).sum(axis=1) - 1) < 1e-4).all())
+    ((2, 4107), True)
     """
     packed = pack(windows, model.device)
-    rows = packed.bounds[:-1] + torch.as_tensor(tokens, dtype=torch.int64, device=model.device)
+    firsts = np.cumsum([0, *(len(window) for window in windows)])
+    rows = [first + row for first, span in zip(firsts, spans, strict=False) for row in range(*span)]
+    if not rows:
+        return [np.zeros((0, model.config.vocabulary_size), dtype=np.float32) for _ in windows]
+    where = torch.as_tensor(rows, dtype=torch.int64, device=model.device)
     with torch.inference_mode():
-        masked = replace(packed, ids=packed.ids.index_fill(0, rows, MASK_ID))
-        hidden = model.encode(masked, rows=rows).hidden[model.config.layers]
-        return model.lm_head(hidden).float().log_softmax(dim=-1).cpu().numpy()
+        masked = replace(packed, ids=packed.ids.index_fill(0, where, MASK_ID))
+        hidden = model.encode(masked, rows=where).hidden[model.config.layers]
+        logs = model.lm_head(hidden).float().log_softmax(dim=-1).cpu().numpy()
+    return np.split(logs, np.cumsum([end - first for first, end in spans])[:-1])
 
 
 def window_losses(packed: Packed, logits: torch.Tensor) -> npt.NDArray[np.float32]:

@@ -1,14 +1,15 @@
-"""Scores of single-nucleotide variants, from one window of the reference around each.
+"""Scores of variants: what the model makes of the reference and of the altered sequence.
 
-What is compared:
+What is compared, for each way of cutting the two windows into 6-mers (`window`):
 
-* `llr`: the variant's 6-mer is masked; log p(6-mer with alt) - log p(6-mer with ref). One forward pass per site.
-* `l1`, `l2`, `cosine`, `dot`: embeddings of the two unmasked windows, at the variant's token or averaged over the
-  window.
+* `llr`: the 6-mers in which the alleles can differ are masked, in both; the sum of log p over them of the altered
+  sequence, minus that of the reference. For SNVs that is one forward pass per 6-mer.
+* `l1`, `l2`, `cosine`, `dot`: embeddings of the two unmasked windows, at those 6-mers or averaged over the window.
 * `loss`, `loss_diff`: mean cross-entropy of the unmasked alt window, and that minus the ref window's.
 
-Source: zero-shot scores of Dalla-Torre et al. (2025). Not here: where the window
-lies (`window`), files (`annotate`), other kinds of variants.
+A score is the mean over the ways, `llr_sd` the spread. Source: zero-shot scores of Dalla-Torre et al. (2025); indels,
+phases and strands are our choice, explained in docs/effects.md. Not here: forward passes (`forwards`), files
+(`annotate`).
 """
 
 from collections import Counter
@@ -19,20 +20,19 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
 from hexamer.effects.distance import DISTANCES
-from hexamer.effects.likelihood import masked_log_probabilities, window_losses
-from hexamer.effects.window import Anchor, Site, SiteKey, WindowReader, changed_base, find_reason, substitute_base
+from hexamer.effects.forwards import Allele, Forwards, Table, compare_windows, masked_ratios, read_pairs
+from hexamer.effects.window import PHASES, Anchor, Reading, Strands, WindowReader
 from hexamer.embeddings import check_budget, choose_budget
 from hexamer.errors import SettingsError
-from hexamer.genome import Genome, Variant
+from hexamer.genome import Change, Genome, Variant, normalise
 from hexamer.manifest import STRICT, describe_file, package_versions
-from hexamer.model import NucleotideTransformer, batches, describe_model, pack
-from hexamer.tokens.tokenizer import Ids
+from hexamer.model import NucleotideTransformer, describe_model
 
 SCORES = {
-    "llr": "Log-likelihood ratio log p(alt) - log p(ref) of the masked 6-mer, in nats; below 0: alt is less expected",
+    "llr": "Log-likelihood ratio log p(alt) - log p(ref) of the masked 6-mers, in nats; below 0: alt is less expected",
+    "llr_sd": "Standard deviation of llr over phases and strands, in nats",
     "l1": "L1 distance of ref and alt embeddings",
     "l2": "Euclidean distance of ref and alt embeddings",
     "cosine": "Cosine similarity of ref and alt embeddings; 1: no change",
@@ -43,7 +43,10 @@ SCORES = {
 """Name to definition."""
 
 PIECE = 256
-"""Variants scored at a time: sites of one piece share forward passes, and memory does not grow with the input."""
+"""Variants scored at a time: those of one piece share forward passes, and memory does not grow with the input."""
+
+LONGEST_SPAN = 0.15
+"""Longest allele as a share of the window: as much as pre-training masks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,8 @@ class ScoreSettings:
     Raises
     ------
     SettingsError
-        If a score, the pooling or the anchor does not exist, or the window or budget is too small.
+        If a score, the pooling, the anchor, or a number of phases or strands does not exist, or the window or budget
+        is too small.
     """
 
     __pydantic_config__ = STRICT
@@ -65,9 +69,13 @@ class ScoreSettings:
     layer: int = -1
     """Layer of the embeddings that distances compare; -1 is the last."""
     pool: Literal["token", "mean"] = "token"
-    """What distances compare: the variant's token, or the mean over the window."""
+    """What distances compare: the mean over the tokens in which the alleles can differ, or over the window."""
+    phases: int = 1
+    """Ways of placing 6-mers that are averaged: 1, 2, 3 or 6."""
+    strands: Strands = "forward"
+    """Read the forward strand, or average "both"."""
     anchor: Anchor = "grid"
-    """Where the token of a variant starts: at a multiple of 6 bases ("grid"), so that variants of one token share
+    """Where tokens start: at multiples of 6 bases from the contig's start ("grid"), so that variants of one token share
     forward passes, or at the variant ("variant")."""
     token_budget: int | None = None
     """Tokens that go through the encoder at a time, by default what suits the device; changes results by rounding
@@ -83,6 +91,10 @@ class ScoreSettings:
             raise SettingsError(f"pool {self.pool!r} is unknown; token or mean would work")
         if self.anchor not in get_args(Anchor):
             raise SettingsError(f"anchor {self.anchor!r} is unknown; {' or '.join(get_args(Anchor))} would work")
+        if self.phases not in PHASES:
+            raise SettingsError(f"phases {self.phases}; {', '.join(map(str, PHASES))} would work")
+        if self.strands not in get_args(Strands):
+            raise SettingsError(f"strands {self.strands!r} is unknown; {' or '.join(get_args(Strands))} would work")
         check_budget(self.token_budget)
         if self.window < 12:
             raise SettingsError(f"window {self.window}; at least 12 bases would work")
@@ -90,7 +102,7 @@ class ScoreSettings:
     def describe(self, model: NucleotideTransformer) -> dict[str, str]:
         """Definition of each score, with the layer and pooling that it was computed with."""
         layer = model.layer_number(self.layer)
-        where = "the variant's token" if self.pool == "token" else "the mean over the window"
+        where = "the variant's tokens" if self.pool == "token" else "the mean over the window"
         suffix = f" (layer {layer} of {model.config.layers}, {where})"
         return {name: SCORES[name] + (suffix if name in DISTANCES else "") for name in self.scores}
 
@@ -113,25 +125,6 @@ class VariantScores:
     manifest: dict[str, Any] = field(default_factory=dict)
 
 
-class Forwards(NamedTuple):
-    """Windows that went through the encoder, beside what no sharing would have taken."""
-
-    run: int = 0
-    asked: int = 0
-    """One for each scored allele whose `llr` is wanted, and two, ref and alt, for each where any other score is: those
-    come out of the same pair of passes, however many they are."""
-
-    def __add__(self, other: object) -> "Forwards":
-        """Add up both numbers."""
-        if not isinstance(other, Forwards):
-            return NotImplemented
-        return Forwards(self.run + other.run, self.asked + other.asked)
-
-    def __str__(self) -> str:
-        """Both, and what was saved."""
-        return f"{self.run:,} forward passes, {self.asked - self.run:,} saved"
-
-
 class Scored(NamedTuple):
     """Scores of some alleles."""
 
@@ -141,6 +134,9 @@ class Scored(NamedTuple):
     """Empty, or a code of `hexamer.errors.REASONS`."""
     forwards: Forwards
     """What it took."""
+    readings: dict[str, Table]
+    """Scores before they are averaged, by name: [V, strands x phases], NaN where a change cannot be read in so many
+    ways."""
 
 
 def score_variants(
@@ -152,6 +148,8 @@ def score_variants(
     window: int = 6000,
     layer: int = -1,
     pool: Literal["token", "mean"] = "token",
+    phases: int = 1,
+    strands: Strands = "forward",
     anchor: Anchor = "grid",
 ) -> VariantScores:
     r"""Score variants against a genome.
@@ -170,8 +168,12 @@ def score_variants(
         Layer that distances compare, -1 the last.
     pool : {"token", "mean"}
         What distances compare.
+    phases : {1, 2, 3, 6}
+        Ways of placing 6-mers that are averaged.
+    strands : {"forward", "both"}
+        Strands that are averaged.
     anchor : {"grid", "variant"}
-        Where the token of a variant starts: at a multiple of 6 bases, or at the variant.
+        Where tokens start: at multiples of 6 bases, or at the variant.
 
     Returns
     -------
@@ -180,7 +182,7 @@ def score_variants(
     Raises
     ------
     SettingsError
-        If a score, layer, pooling or anchor does not exist, or the window is too small.
+        As `ScoreSettings`, and if the layer does not exist or the model's tokens have no such phases.
 
     Examples
     --------
@@ -190,10 +192,12 @@ def score_variants(
     >>> model = NucleotideTransformer(ModelConfig(layers=1, width=8, heads=2, ffn=8))
     >>> variants = [Variant("1", 101, "T", "G"), Variant("1", 101, "C", "G"), Variant("1", 101, "T", "TA")]
     >>> list(score_variants(model, Genome(fasta), variants).table["reason"])
-    ['', 'ref_mismatch', 'unsupported']
+    ['', 'ref_mismatch', '']
     >>> folder.cleanup()
     """
-    settings = ScoreSettings(scores=tuple(scores), window=window, layer=layer, pool=pool, anchor=anchor)
+    settings = ScoreSettings(
+        scores=tuple(scores), window=window, layer=layer, pool=pool, phases=phases, strands=strands, anchor=anchor
+    )
     parts = [
         score_alleles(model, genome, variants[start : start + PIECE], settings)
         for start in range(0, max(len(variants), 1), PIECE)
@@ -218,7 +222,7 @@ def score_variants(
 def score_alleles(
     model: NucleotideTransformer, genome: Genome, variants: Sequence[Variant], settings: ScoreSettings
 ) -> Scored:
-    """Score alleles; those of one token share the reference's forward passes, and equal ones all.
+    """Score alleles; each different window goes through the encoder once.
 
     Parameters
     ----------
@@ -229,101 +233,89 @@ def score_alleles(
     Returns
     -------
     Scored
+        On a CPU, what a variant gets does not depend on the others, to the last bit.
     """
-    values = np.full((len(variants), len(settings.scores)), np.nan, dtype=np.float32)
-    reasons: list[str] = []
+    alleles, reasons = read_alleles(model, genome, variants, settings)
+    readings, forwards = _read(model, alleles, len(variants), settings)
+    columns = [_spread(readings["llr"]) if name == "llr_sd" else _mean(readings[name]) for name in settings.scores]
+    return Scored(np.stack(columns, axis=1), reasons, forwards, readings)
+
+
+def read_alleles(
+    model: NucleotideTransformer, genome: Genome, variants: Sequence[Variant], settings: ScoreSettings
+) -> tuple[list[Allele], list[str]]:
+    """Find the windows of variants.
+
+    Parameters
+    ----------
+    model, genome, variants, settings
+        As `score_alleles`.
+
+    Returns
+    -------
+    alleles : list of Allele
+        One for each reading.
+    reasons : list of str
+        Why a variant has none; the empty string where it has.
+    """
     reader = WindowReader(model, genome, settings.window, settings.anchor)
-    budget = choose_budget(model.device, settings.token_budget)
-    alleles: list[tuple[int, Site, int]] = []  # row, site, alt token id
+    if reader.k % settings.phases:
+        raise SettingsError(f"phases {settings.phases}: tokens of {reader.k} bases have no such phases; 1 would work")
+    longest = int(LONGEST_SPAN * reader.tokens * reader.k)
+    reasons: list[str] = []
+    alleles: list[Allele] = []
+    known: dict[Change, list[Reading]] = {}
     for row, variant in enumerate(variants):
-        reason = find_reason(genome, variant)
-        if not reason:
-            base, ref, alt = changed_base(variant)
-            if site := reader.find_site(genome.resolve(variant.chrom), base):
-                alleles.append((row, site, substitute_base(model, site, ref, alt)))
-            else:
-                reason = "non_acgt_window"
-        reasons.append(reason)
-    forwards = Forwards()
-    if "llr" in settings.scores:
-        logs = _masked_site_logs(model, {site.key: site for _, site, _ in alleles}, budget)
-        for row, site, alt_id in alleles:
-            log = logs[site.key]
-            values[row, settings.scores.index("llr")] = log[alt_id] - log[site.ids[site.token]]
-        forwards += Forwards(len(logs), len(alleles))
-    if set(settings.scores) - {"llr"}:
-        forwards += Forwards(_compare_windows(model, alleles, settings, budget, values), 2 * len(alleles))
-    return Scored(values, reasons, forwards)
-
-
-def _masked_site_logs(
-    model: NucleotideTransformer, sites: dict[SiteKey, Site], budget: int
-) -> dict[SiteKey, npt.NDArray[np.float32]]:
-    """Log probabilities [V] at the masked k-mer of each site: one forward pass for all changes of it."""
-    keys = list(sites)
-    logs: dict[SiteKey, npt.NDArray[np.float32]] = {}
-    for batch in batches([len(site.ids) for site in sites.values()], budget):
-        chosen = [sites[keys[i]] for i in batch]
-        found = masked_log_probabilities(model, [site.ids for site in chosen], [site.token for site in chosen])
-        logs |= {keys[i]: row for i, row in zip(batch, found, strict=True)}
-    return logs
-
-
-def _compare_windows(
-    model: NucleotideTransformer,
-    alleles: list[tuple[int, Site, int]],
-    settings: ScoreSettings,
-    budget: int,
-    values: npt.NDArray[np.float32],
-) -> int:
-    """Fill in the scores that compare unmasked windows of both alleles; returns how many different ones were run."""
-    sites = {site.key: site for _, site, _ in alleles}
-    wanted = dict.fromkeys(
-        allele for _, site, alt_id in alleles for allele in ((site.key, int(site.ids[site.token])), (site.key, alt_id))
-    )
-    windows = []
-    for at, token_id in wanted:
-        ids = sites[at].ids.copy()
-        ids[sites[at].token] = token_id
-        windows.append(ids)
-    vectors, losses = _read_windows(model, windows, [sites[at].token for at, _ in wanted], settings, budget)
-    number = {allele: i for i, allele in enumerate(wanted)}
-    rows = [row for row, _, _ in alleles]
-    refs = [number[site.key, int(site.ids[site.token])] for _, site, _ in alleles]
-    alts = [number[site.key, alt_id] for _, site, alt_id in alleles]
-    for column, name in enumerate(settings.scores):
-        if name in DISTANCES:
-            values[rows, column] = DISTANCES[name](vectors[refs], vectors[alts])
-        elif name == "loss":
-            values[rows, column] = losses[alts]
-        elif name == "loss_diff":
-            values[rows, column] = losses[alts] - losses[refs]
-    return len(wanted)
-
-
-def _read_windows(
-    model: NucleotideTransformer, windows: list[Ids], tokens: list[int], settings: ScoreSettings, budget: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """One vector [D] and, where a score asks for it, the mean cross-entropy of each window."""
-    layer = model.layer_number(settings.layer)
-    vectors = np.zeros((len(windows), model.config.width), dtype=np.float32)
-    losses = np.full(len(windows), np.nan, dtype=np.float32)
-    with_loss = bool({"loss", "loss_diff"} & set(settings.scores))
-    for batch in batches([len(ids) for ids in windows], budget):
-        packed = pack([windows[i] for i in batch], model.device)
-        where = packed.bounds[:-1] + torch.as_tensor([tokens[i] for i in batch], dtype=torch.int64, device=model.device)
-        by_token = settings.pool == "token"
-        with torch.inference_mode():
-            if with_loss:
-                out = model.encode(packed, layers=(layer, -1))
-                losses[batch] = window_losses(packed, model.lm_head(out.hidden[model.config.layers]))
-                found = out.hidden[layer][where] if by_token else out.hidden[layer]
-            else:
-                found = model.encode(packed, layers=(layer,), rows=where if by_token else None).hidden[layer]
-        found = found.float().cpu()
-        if by_token:
-            vectors[batch] = found.numpy()
+        change = normalise(genome, variant)
+        if isinstance(change, str):
+            reasons.append(change)
+        elif max(len(change.ref), len(change.alt)) > longest:
+            reasons.append("too_long")
         else:
-            for i, hidden in zip(batch, found.split(packed.lengths), strict=True):
-                vectors[i] = hidden[1:].numpy().mean(axis=0, dtype=np.float64)
-    return vectors, losses
+            if change not in known:
+                known[change] = reader.read(change, settings.phases, settings.strands)
+            alleles += [Allele(row, i, change, reading) for i, reading in enumerate(known[change])]
+            reasons.append("" if known[change] else "non_acgt_window")
+    return alleles, reasons
+
+
+def _read(
+    model: NucleotideTransformer, alleles: list[Allele], rows: int, settings: ScoreSettings
+) -> tuple[dict[str, Table], Forwards]:
+    """Scores of each reading."""
+    shape = (rows, settings.phases * (2 if settings.strands == "both" else 1))
+    budget = choose_budget(model.device, settings.token_budget)
+    readings: dict[str, Table] = {}
+    forwards = Forwards()
+    others = set(settings.scores) - {"llr", "llr_sd"}
+    if others != set(settings.scores):
+        readings["llr"], forwards = masked_ratios(model, alleles, shape, budget)
+    if others:
+        pairs = read_pairs(
+            model,
+            alleles,
+            budget,
+            layer=model.layer_number(settings.layer),
+            by_token=settings.pool == "token",
+            with_loss=bool({"loss", "loss_diff"} & others),
+        )
+        readings |= compare_windows(alleles, pairs, shape)
+        forwards += pairs.forwards
+    return readings, forwards
+
+
+def _mean(readings: Table) -> Table:
+    """Mean of each row's numbers; NaN where it has none."""
+    count = np.isfinite(readings).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return (np.nan_to_num(readings).sum(axis=1, dtype=np.float64) / count).astype(np.float32)
+
+
+def _spread(readings: Table) -> Table:
+    """Give the standard deviation (of a sample) of each row's numbers; NaN where it has fewer than two."""
+    known = np.isfinite(readings)
+    count = known.sum(axis=1)
+    far = np.where(known, readings - _mean(readings)[:, None].astype(np.float64), 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.sqrt(np.square(far).sum(axis=1) / (count - 1))
+    return np.where(count > 1, spread, np.nan).astype(np.float32)

@@ -1,133 +1,89 @@
-"""The window around a variant: where it lies, which token holds the variant, and why there may be none.
+"""The two windows that a change is scored in: where they lie, and which of their tokens it touches.
 
-The window is centred on the token of the variant. Where that token starts is the `anchor`:
+Both alleles are read from the same base on, and both windows have the same number of bases: what an insertion pushes
+out, or a deletion pulls in, is at the far end. The tokens in which the alleles can differ are the *span*: those that
+hold the longer of the two alleles (one base, where both are shorter). The span has the same place in both windows.
 
-* "grid": at a multiple of k bases from the contig's start, so that variants of one token share its forward passes;
-* "variant": at the variant itself, so that every variant is the first base of the middle token.
+A reading is one way to cut the sequence into 6-mers, of two choices:
 
-An N before the variant restarts the cutting into 6-mers, whatever the anchor. At a contig's ends the window is cut in
-steps of whole 6-mers. Source: 6,000 bp centred on the SNP in Dalla-Torre et al. (2025); the anchors are our choice.
+* the strand. On "-" everything happens as on "+" of the reverse-complemented contig, where an indel in a repeat is
+  left-aligned, too: at its other end;
+* the phase, 0 to 5: by how many bases 6-mers are shifted. Counted from the contig's first base (anchor "grid"), so that
+  changes of one 6-mer share windows, or from the change (anchor "variant"), which then has this offset in its 6-mer.
+
+A contig's end cuts the window, in steps of whole 6-mers at its beginning. With anchor "grid", up to five bases behind
+an N are read as N, so that 6-mers lie on the grid everywhere; with anchor "variant" cutting begins anew behind each N,
+as published. Source: 6,000 bp centred on the SNP in Dalla-Torre et al. (2025); the rest is our choice
+(docs/effects.md).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from hexamer.genome import Genome, Variant
+from hexamer.genome import Change, Genome, right_align
 from hexamer.model import NucleotideTransformer
-from hexamer.tokens import CLS_ID, bases_to_codes, token_spans
-from hexamer.tokens.alphabet import BASES
+from hexamer.tokens import CLS_ID, bases_to_codes, reverse_complement, token_spans
+from hexamer.tokens.alphabet import N_CODE, Codes
 from hexamer.tokens.tokenizer import Ids
 
 Anchor = Literal["grid", "variant"]
-Positions = npt.NDArray[np.int64]
-WindowName = tuple[str, int, int]
-SiteKey = tuple[WindowName, int]
+Strands = Literal["forward", "both"]
+PHASES = (1, 2, 3, 6)
+"""Numbers of phases that can be asked for: evenly spread over a 6-mer."""
+
+_KEPT = 64  # stretches of the genome
+
+
+class WindowName(NamedTuple):
+    """What tells one window of the reference from another."""
+
+    chrom: str
+    reverse: bool
+    start: int
+    """0-based, on the strand that is read."""
+    bases: int
+    left: int
+    """Tokens left out at the beginning (where N, each a token, would make the window too long)."""
 
 
 @dataclass(frozen=True)
-class Site:
-    """A base in its window.
+class Reading:
+    """Both alleles of a change in their windows, cut into tokens in one way.
 
     Attributes
     ----------
-    window : tuple of (str, int, int)
-        Contig, the base that the window is centred on, and its first token that was kept: windows of one name are
-        equal.
-    ids : int32 array [L]
-        Token ids of the window, with `<cls>`.
-    token : int
-        Index of the base's k-mer.
-    offset : int
-        Place of the base in its k-mer.
+    name : WindowName
+        Of the reference's window; readings of one name have equal `ref`.
+    ref, alt : int32 array [L]
+        Token ids with `<cls>`.
+    span : tuple of (int, int)
+        First token, and end, of those that can differ (half-open); whole k-mers in both windows.
+    shifted : bool
+        Whether what follows the span differs, too: the alleles have different lengths.
     """
 
-    window: WindowName
-    ids: Ids
-    token: int
-    offset: int
+    name: WindowName
+    ref: Ids
+    alt: Ids
+    span: tuple[int, int]
+    shifted: bool
 
     @property
-    def key(self) -> SiteKey:
-        """Window and token: sites of one key share the forward passes of the reference."""
-        return self.window, self.token
+    def ref_span(self) -> Ids:
+        """The reference's tokens in the span."""
+        return self.ref[slice(*self.span)]
 
-
-def find_reason(genome: Genome, variant: Variant) -> str:
-    """Why a variant cannot be scored.
-
-    Parameters
-    ----------
-    genome : Genome
-    variant : Variant
-
-    Returns
-    -------
-    str
-        A code of `hexamer.errors.REASONS`, or the empty string.
-    """
-    kind = variant.kind
-    if variant.chrom not in genome:
-        return "contig_missing"
-    if variant.start < 0 or variant.end > genome.length(variant.chrom):
-        return "past_end"
-    # A REF with other letters (N before a symbolic allele) says nothing that could be compared.
-    ref = variant.ref.upper()
-    found = genome.fetch(variant.chrom, variant.start, variant.end)
-    if set(ref) <= set(BASES) and found != ref:
-        known = all(base in ("N", written) for base, written in zip(found, ref, strict=True))
-        return "non_acgt_window" if known else "ref_mismatch"
-    codes = {"snv": "", "breakend": "symbolic"}
-    same = {"symbolic", "star", "iupac", "missing"}
-    return codes.get(kind, kind if kind in same else "unsupported")
-
-
-def changed_base(variant: Variant) -> tuple[int, str, str]:
-    """0-based place, ref and alt letter of an SNV, which may be written with neighbours (CAT to CGT)."""
-    ref, alt = variant.ref.upper(), variant.alt.upper()
-    i = next((i for i, (a, b) in enumerate(zip(ref, alt, strict=True)) if a != b), 0)
-    return variant.start + i, ref[i], alt[i]
-
-
-def centred_window(base: int, length: int, window: int, k: int) -> tuple[int, int]:
-    """Place a window around a base so that it starts a token, as near the middle as the contig allows.
-
-    Parameters
-    ----------
-    base : int
-        0-based place of the variant.
-    length : int
-        Bases of the contig.
-    window : int
-        Bases wanted.
-    k : int
-        Bases of a token.
-
-    Returns
-    -------
-    start, end : int
-        0-based, half-open; `base - start` is a multiple of k, unless fewer than k bases follow: then the window is
-        shifted so that its last token ends with the contig.
-
-    Examples
-    --------
-    >>> centred_window(10_000, 1_000_000, 5994, 6)
-    (7006, 13000)
-    >>> centred_window(20, 1_000_000, 5994, 6)
-    (2, 3020)
-    """
-    tokens = window // k
-    shift = max(0, base + k - length)  # bases that the token would hang over the end
-    before = min(tokens // 2 * k, (base - shift) // k * k)
-    if base < shift:  # a contig shorter than a token
-        return 0, length
-    return base - shift - before, min(base - shift + (tokens - tokens // 2) * k, length)
+    @property
+    def alt_span(self) -> Ids:
+        """The altered sequence's tokens in the span."""
+        return self.alt[slice(*self.span)]
 
 
 class WindowReader:
-    """Tokenised windows of a genome, each read once.
+    """Reads changes; each window of the reference is cut into tokens once.
 
     Parameters
     ----------
@@ -137,40 +93,106 @@ class WindowReader:
     bases : int
         Length of a window; never more than the model reads.
     anchor : {"grid", "variant"}
-        Where the token of a variant starts.
+        What phases are counted from.
     """
 
     def __init__(self, model: NucleotideTransformer, genome: Genome, bases: int, anchor: Anchor = "grid") -> None:
-        self.model, self.genome, self.anchor = model, genome, anchor
-        self.bases = min(bases, model.config.max_bases)
-        self._read: dict[tuple[str, int], tuple[Ids, Positions, Positions, int]] = {}
+        self.tokenizer, self.genome, self.anchor = model.tokenizer, genome, anchor
+        self.k, self.most = model.config.k, model.config.max_tokens
+        self.tokens = min(bases, model.config.max_bases) // self.k
+        self._recent: dict[tuple[str, bool, int, int], Codes] = {}
 
-    def find_site(self, chrom: str, base: int) -> Site | None:
-        """Find the window and the token of a base, 0-based; None where the base is in no whole k-mer."""
-        k, most = self.model.config.k, self.model.config.max_tokens
-        centre = base - base % k if self.anchor == "grid" else base
-        if (chrom, centre) not in self._read:
-            self._read[chrom, centre] = self._tokenise(chrom, centre)
-        ids, starts, ends, first = self._read[chrom, centre]
-        token = int(np.searchsorted(ends, base - first, side="right"))
-        if ends[token] - starts[token] != k:
+    def read(self, change: Change, phases: int = 1, strands: Strands = "forward") -> list[Reading]:
+        """Read a change in several ways.
+
+        Parameters
+        ----------
+        change : Change
+        phases : {1, 2, 3, 6}
+        strands : {"forward", "both"}
+
+        Returns
+        -------
+        list of Reading
+            `phases` of each strand, forward first. Where a phase has no whole k-mers for the span (at an N, at a
+            contig's end), another takes its place; fewer come back where there are none.
+        """
+        readings = []
+        for reverse in (False, True) if strands == "both" else (False,):
+            here = change
+            if reverse:
+                here = right_align(self.genome, change).reverse(self.genome.length(change.chrom))
+            found = (self._read(here, phase, reverse) for phase in _order(phases, self.k))
+            some = (reading for reading in found if reading is not None)
+            readings += [reading for _, reading in zip(range(phases), some, strict=False)]
+        return readings
+
+    def _read(self, change: Change, phase: int, reverse: bool) -> Reading | None:
+        """One reading, of a change on the strand that is read; None where the span has no whole k-mers."""
+        k, length = self.k, self.genome.length(change.chrom)
+        token_start = change.start - ((change.start - phase) % k if self.anchor == "grid" else phase)
+        if token_start < 0:
             return None
-        offset = base - first - int(starts[token])
-        left = 1
-        if len(ids) > most:  # N takes tokens of its own: keep what fits around the variant
-            left = max(1, min(token - most // 2, len(ids) - most + 1))
-            ids, token = np.concatenate([ids[:1], ids[left : left + most - 1]]), token - left + 1
-        return Site((chrom, centre, left), ids, token, offset)
+        start = token_start - min(self.tokens // 2 * k, token_start // k * k)
+        longer = len(change.alt) - len(change.ref)
+        bases = min(self.tokens * k, length - start, length - start + longer)
+        first, size = change.start - start, max(len(change.ref), len(change.alt), 1)
+        if first + size > bases:
+            return None
+        # A deletion pulls in what lies behind the window.
+        codes = self._fetch(change.chrom, start, start + bases + max(0, -longer), reverse)
+        come = bases_to_codes(change.alt)
+        ref = self._encode(codes[:bases])
+        alt = self._encode(np.concatenate([codes[:first], come, codes[first + len(change.ref) :]])[:bases])
+        span = self._span(ref, first, size)
+        if span is None or span != self._span(alt, first, size):
+            return None
+        left = 0
+        if max(len(ref), len(alt)) > self.most:
+            left = max(0, min(span[0] - self.most // 2, len(ref) - self.most))
+            ref, alt = (np.concatenate([ids[:1], ids[left + 1 : left + self.most]]) for ids in (ref, alt))
+        name = WindowName(change.chrom, reverse, start, bases, left)
+        return Reading(name, ref, alt, (span[0] - left, span[1] - left), shifted=longer != 0)
 
-    def _tokenise(self, chrom: str, centre: int) -> tuple[Ids, Positions, Positions, int]:
-        """Ids [L] with `<cls>`, start and end of each token in the window, and the window's start."""
-        start, end = centred_window(centre, self.genome.length(chrom), self.bases, self.model.config.k)
-        codes = bases_to_codes(self.genome.fetch(chrom, start, end))
-        ids = np.concatenate([[CLS_ID], self.model.tokenizer.encode_codes(codes)]).astype(np.int32)
-        return ids, *token_spans(self.model.tokenizer, ids), start
+    def _fetch(self, chrom: str, start: int, end: int, reverse: bool) -> Codes:
+        """Bases of a strand; the last few are kept, since variants of one 6-mer ask for the same."""
+        asked = (chrom, reverse, start, end)
+        if asked not in self._recent:
+            length = self.genome.length(chrom)
+            first, last = (length - end, length - start) if reverse else (start, end)
+            codes = bases_to_codes(self.genome.fetch(chrom, first, last))
+            while len(self._recent) >= _KEPT:
+                del self._recent[next(iter(self._recent))]
+            self._recent[asked] = reverse_complement(codes) if reverse else codes
+        return self._recent[asked]
+
+    def _encode(self, codes: Codes) -> Ids:
+        """Token ids with `<cls>`."""
+        if self.anchor == "grid":
+            codes = _keep_on_grid(codes, self.k)
+        return np.concatenate([[CLS_ID], self.tokenizer.encode_codes(codes)]).astype(np.int32)
+
+    def _span(self, ids: Ids, first: int, size: int) -> tuple[int, int] | None:
+        """First token and end of `size` bases; None unless all are in whole k-mers."""
+        starts, ends = token_spans(self.tokenizer, ids)
+        begin, last = np.searchsorted(ends, [first, first + size - 1], side="right")
+        whole = (ends - starts)[begin : last + 1] == self.k
+        return (int(begin), int(last) + 1) if whole.all() else None
 
 
-def substitute_base(model: NucleotideTransformer, site: Site, ref: str, alt: str) -> int:
-    """Id of the site's k-mer with one base changed: its base-4 digits, first base most significant."""
-    (old,), (new,) = bases_to_codes(ref), bases_to_codes(alt)
-    return int(site.ids[site.token]) + (int(new) - int(old)) * 4 ** (model.config.k - 1 - site.offset)
+def _order(phases: int, k: int) -> Iterator[int]:
+    """Phases as they are tried: those that the number stands for, then the others."""
+    chosen = range(0, k, k // phases)
+    yield from chosen
+    yield from (phase for phase in range(k) if phase not in chosen)
+
+
+def _keep_on_grid(codes: Codes, k: int) -> Codes:
+    """Write as N what lies between an N and the next place where a k-mer of the window starts."""
+    unknown = np.flatnonzero(codes == N_CODE)
+    if not unknown.size:
+        return codes
+    codes = codes.copy()
+    for last in unknown[np.append(np.diff(unknown) > 1, True)]:
+        codes[last : -(-(last + 1) // k) * k] = N_CODE
+    return codes

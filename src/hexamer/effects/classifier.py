@@ -1,0 +1,366 @@
+"""Supervised variant effects: labelled variants in, calibrated probabilities out.
+
+A logistic regression on what the frozen encoder says of both alleles. Folds are whole contigs (the paper: five groups
+of chromosomes) or blocks of them, so that neighbours are never divided. What is reported is nested: the penalty of each
+fold's regression is chosen within the other folds, and its probabilities are calibrated (Platt 1999) on the decisions
+that those got while they were held out themselves.
+
+Source: fine-tuned prioritisation of Dalla-Torre et al. (2025), section on variants; how the two alleles are presented
+is not published and is our choice. Not here: fine-tuning the encoder, metrics with intervals (`evaluate`).
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hexamer.effects.forwards import compare_windows, masked_ratios, read_pairs
+from hexamer.effects.score import PIECE, ScoreSettings, read_alleles
+from hexamer.embeddings import choose_budget
+from hexamer.errors import SettingsError
+from hexamer.genome import Genome, Variant
+from hexamer.genome.splits import check_folds
+from hexamer.manifest import STRICT, make_settings, package_versions, write_atomically
+from hexamer.model import NucleotideTransformer, describe_model
+
+FAMILIES = {
+    "scores": "llr and its size, cosine, and the logarithm of l2",
+    "difference": "embedding of the altered span minus that of the reference's",
+    "reference": "embedding of the reference's span",
+}
+"""Families of features to what they hold."""
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Inverse strengths of the penalty (C) that are tried."""
+
+_FILE, _WEIGHTS = "classifier.json", "classifier.safetensors"
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSettings:
+    """What a classifier learns from.
+
+    Raises
+    ------
+    SettingsError
+        If a family does not exist.
+    """
+
+    __pydantic_config__ = STRICT
+
+    features: tuple[str, ...] = ("scores", "difference", "reference")
+    """Names out of `FAMILIES`."""
+    scores: ScoreSettings = field(default_factory=lambda: ScoreSettings(scores=("llr", "cosine", "l2")))
+    """How alleles are read."""
+
+    def __post_init__(self) -> None:
+        wrong = [name for name in self.features if name not in FAMILIES]
+        if wrong or not self.features:
+            raise SettingsError(f"features {', '.join(wrong) or 'none'}; {', '.join(FAMILIES)} would work")
+
+
+class Features(NamedTuple):
+    """What the encoder says of some variants."""
+
+    values: dict[str, Matrix]
+    """By family [V, n]; NaN where there is a reason."""
+    reasons: list[str]
+    """Empty, or a code of `hexamer.errors.REASONS`."""
+
+    def matrix(self, families: Sequence[str]) -> Matrix:
+        """Families side by side, [V, n]."""
+        return np.concatenate([self.values[name] for name in families], axis=1)
+
+
+def read_features(
+    model: NucleotideTransformer,
+    genome: Genome,
+    variants: Sequence[Variant],
+    settings: ScoreSettings,
+    *,
+    advance: Callable[[int], None] | None = None,
+) -> Features:
+    """Compute all families of features: means over phases and strands.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    genome : Genome
+    variants : sequence of Variant
+    settings : ScoreSettings
+        Window, phases, strands, anchor, layer, pooling.
+    advance : callable, optional
+        Called with the number of variants of each finished piece.
+
+    Returns
+    -------
+    Features
+    """
+    parts, reasons = [], []
+    for start in range(0, len(variants), PIECE):
+        piece = variants[start : start + PIECE]
+        found, why = _read_piece(model, genome, piece, settings)
+        parts.append(found)
+        reasons += why
+        if advance:
+            advance(len(piece))
+    width = model.config.width
+    empty = {"scores": np.zeros((0, 4)), "difference": np.zeros((0, width)), "reference": np.zeros((0, width))}
+    return Features(
+        {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in FAMILIES}, reasons
+    )
+
+
+def _read_piece(
+    model: NucleotideTransformer, genome: Genome, variants: Sequence[Variant], settings: ScoreSettings
+) -> tuple[dict[str, Matrix], list[str]]:
+    alleles, reasons = read_alleles(model, genome, variants, settings)
+    count = len(variants)
+    shape = (count, max((allele.column for allele in alleles), default=0) + 1)
+    budget = choose_budget(model.device, settings.token_budget)
+    ratios, _ = masked_ratios(model, alleles, shape, budget)
+    layer, by_token = model.layer_number(settings.layer), settings.pool == "token"
+    pairs = read_pairs(model, alleles, budget, layer=layer, by_token=by_token)
+    compared = compare_windows(alleles, pairs, shape)
+    rows = np.array([allele.row for allele in alleles], dtype=np.int64)
+    readings = np.bincount(rows, minlength=count).astype(np.float64)[:, None]
+    sums = {"ref": np.zeros((count, model.config.width)), "alt": np.zeros((count, model.config.width))}
+    np.add.at(sums["ref"], rows, pairs.vectors[pairs.ref])
+    np.add.at(sums["alt"], rows, pairs.vectors[pairs.alt])
+    with np.errstate(invalid="ignore"):
+        ref, alt = sums["ref"] / readings, sums["alt"] / readings
+        means = [
+            np.nan_to_num(table).sum(1, dtype=np.float64) / readings[:, 0]
+            for table in (ratios, compared["cosine"], compared["l2"])
+        ]
+    scores = np.stack([means[0], np.abs(means[0]), means[1], np.log(means[2] + 1e-6)], axis=1)
+    return {"scores": scores, "difference": alt - ref, "reference": ref}, reasons
+
+
+@dataclass(frozen=True)
+class VariantClassifier:
+    """A trained classifier.
+
+    Attributes
+    ----------
+    settings : ClassifierSettings
+    encoder : dict
+        `source` and checksums of the weights that the features come from.
+    mean, scale, weights : float64 array [n]
+        Standardisation of the features, and their weights.
+    bias : float
+    slope, shift : float
+        Calibration: the probability is that of slope x decision + shift, in logits.
+    """
+
+    settings: ClassifierSettings
+    encoder: dict[str, Any]
+    mean: Matrix
+    scale: Matrix
+    weights: Matrix
+    bias: float
+    slope: float
+    shift: float
+
+    def decide(self, features: Matrix) -> Matrix:
+        """Decision [V] of features [V, n]: above 0 more likely positive; NaN stays NaN."""
+        found: Matrix = (features - self.mean) / self.scale @ self.weights + self.bias
+        return found
+
+    def predict(self, features: Features) -> Matrix:
+        """Calibrated probability [V] of the positive class; NaN where there is a reason."""
+        return _sigmoid(self.slope * self.decide(features.matrix(self.settings.features)) + self.shift)
+
+    def save(self, folder: str | Path) -> None:
+        """Write `classifier.json` and `classifier.safetensors`; OutputError if they cannot be written."""
+        from safetensors.numpy import save_file
+
+        folder = Path(folder)
+        with write_atomically(folder / _WEIGHTS) as temporary:
+            save_file({"mean": self.mean, "scale": self.scale, "weights": self.weights}, temporary)
+        facts = {
+            "format": "hexamer variant classifier 1",
+            "settings": asdict(self.settings),
+            "encoder": self.encoder,
+            "bias": self.bias,
+            "slope": self.slope,
+            "shift": self.shift,
+            "versions": package_versions(),
+        }
+        with write_atomically(folder / _FILE) as temporary:
+            temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "VariantClassifier":
+        """Read what `save` wrote; SettingsError if it is not there or damaged."""
+        from safetensors.numpy import load_file
+
+        folder = Path(folder)
+        try:
+            facts = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            tensors = load_file(folder / _WEIGHTS)
+            settings = make_settings(ClassifierSettings, facts["settings"], str(folder / _FILE))
+            mean, scale, weights = (tensors[name].astype(np.float64) for name in ("mean", "scale", "weights"))
+            bias, slope, shift = (float(facts[name]) for name in ("bias", "slope", "shift"))
+        except SettingsError:
+            raise
+        except Exception as problem:  # safetensors has its own kinds
+            raise SettingsError(
+                f"{folder}: no variant classifier ({problem}); hexamer train-variants makes one"
+            ) from None
+        return cls(settings, facts["encoder"], mean, scale, weights, bias, slope, shift)
+
+    def check(self, model: NucleotideTransformer) -> None:
+        """Raise SettingsError unless the encoder is the one that the features were made with."""
+        if describe_model(model)["files"] != self.encoder["files"]:
+            raise SettingsError(f"the classifier was trained on {self.encoder['source']}, this is {model.source}")
+
+
+def is_classifier(folder: str | Path) -> bool:
+    """Whether a folder holds a saved classifier."""
+    return (Path(folder) / _FILE).is_file()
+
+
+class Trained(NamedTuple):
+    """A classifier, and what it did while parts of the data were held out."""
+
+    classifier: VariantClassifier
+    probabilities: Matrix
+    """[V], out of fold and calibrated out of fold; NaN where a variant has no features."""
+    ablation: dict[str, Matrix]
+    """Out-of-fold decisions [V] with other families: "only X", "without X"."""
+    penalty: float
+    """C of the final regression."""
+
+
+def train_variants(
+    model: NucleotideTransformer,
+    features: Features,
+    labels: npt.ArrayLike,
+    chroms: Sequence[str],
+    starts: npt.ArrayLike,
+    folds: npt.ArrayLike,
+    *,
+    settings: ClassifierSettings | None = None,
+) -> Trained:
+    """Train a classifier of variants.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+        That the features come from.
+    features : Features
+        As from `read_features`.
+    labels : bool array [V]
+        True for the positive class.
+    chroms, starts : sequences [V]
+        Places, 0-based.
+    folds : int array [V]
+        As from `hexamer.genome.splits`.
+    settings : ClassifierSettings, optional
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    SettingsError
+        If a place lies in two folds, there are fewer than three folds, or a fold or the rest of it has one class only.
+    """
+    settings = settings or ClassifierSettings()
+    labels, folds = np.asarray(labels, dtype=bool), np.asarray(folds)
+    check_folds(chroms, starts, folds)
+    known = np.array([not reason for reason in features.reasons])
+    _check_classes(labels[known], folds[known])
+    x, y, groups = features.matrix(settings.features)[known], labels[known], folds[known]
+    decisions = _out_of_fold(x, y, groups)
+    slope, shift = _platt(decisions, y)
+    probabilities = np.full(len(labels), np.nan)
+    calibrated = np.zeros(len(y))
+    for fold in np.unique(groups):
+        here = groups == fold
+        a, b = _platt(decisions[~here], y[~here])
+        calibrated[here] = _sigmoid(a * decisions[here] + b)
+    probabilities[known] = calibrated
+    ablation = {}
+    for name in settings.features if len(settings.features) > 1 else ():
+        rest = tuple(other for other in settings.features if other != name)
+        for title, families in ((f"only {name}", (name,)), (f"without {name}", rest)):
+            ablation[title] = np.full(len(labels), np.nan)
+            ablation[title][known] = _out_of_fold(features.matrix(families)[known], y, groups)
+    penalty = _choose_penalty(x, y, groups)
+    mean, scale, weights, bias = _fit(x, y, penalty)
+    facts = describe_model(model)
+    encoder = {"source": facts["source"], "files": facts["files"]}
+    classifier = VariantClassifier(settings, encoder, mean, scale, weights, bias, slope, shift)
+    return Trained(classifier, probabilities, ablation, penalty)
+
+
+def _check_classes(labels: npt.NDArray[np.bool_], folds: npt.NDArray[Any]) -> None:
+    names = np.unique(folds)
+    if len(names) < 3:
+        raise SettingsError(f"{len(names)} folds with variants that have features; 3 or more would work")
+    for fold in names:
+        for part, where in ((labels[folds == fold], "in"), (labels[folds != fold], "outside")):
+            if part.all() or not part.any():
+                raise SettingsError(f"one class only {where} fold {fold}; fewer or larger folds would work")
+
+
+def _fit(x: Matrix, y: npt.NDArray[np.bool_], penalty: float) -> tuple[Matrix, Matrix, Matrix, float]:
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = x.mean(0), x.std(0)
+    scale = np.where(scale > 0, scale, 1.0)
+    fitted = LogisticRegression(C=penalty, class_weight="balanced", max_iter=2000).fit((x - mean) / scale, y)
+    return mean, scale, fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0])
+
+
+def _held_out(x: Matrix, y: npt.NDArray[np.bool_], folds: npt.NDArray[Any], penalty: float) -> Matrix:
+    """Decisions of regressions that did not see a variant's fold, at one penalty."""
+    found = np.zeros(len(y))
+    for fold in np.unique(folds):
+        here = folds == fold
+        mean, scale, weights, bias = _fit(x[~here], y[~here], penalty)
+        found[here] = (x[here] - mean) / scale @ weights + bias
+    return found
+
+
+def _choose_penalty(x: Matrix, y: npt.NDArray[np.bool_], folds: npt.NDArray[Any]) -> float:
+    """Penalty with the lowest log loss while folds are held out."""
+
+    def loss(penalty: float) -> float:
+        decisions = _held_out(x, y, folds, penalty)
+        return float(np.logaddexp(0, np.where(y, -decisions, decisions)).mean())
+
+    return min(PENALTIES, key=loss)
+
+
+def _out_of_fold(x: Matrix, y: npt.NDArray[np.bool_], folds: npt.NDArray[Any]) -> Matrix:
+    """Decisions of each fold, its penalty chosen within the others."""
+    found = np.zeros(len(y))
+    for fold in np.unique(folds):
+        here = folds == fold
+        penalty = _choose_penalty(x[~here], y[~here], folds[~here])
+        mean, scale, weights, bias = _fit(x[~here], y[~here], penalty)
+        found[here] = (x[here] - mean) / scale @ weights + bias
+    return found
+
+
+def _platt(decisions: Matrix, y: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and shift that make decisions logits (maximum likelihood, hardly any penalty)."""
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=1e6, max_iter=1000).fit(decisions[:, None], y)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+def _sigmoid(x: Matrix) -> Matrix:
+    found: Matrix = 0.5 * (1 + np.tanh(x / 2))
+    return found
