@@ -97,6 +97,7 @@ def parquet(path: Path, columns: dict[str, Any]) -> bytes:
         ("NC_000020.11-1000226-A-T", "NC_000020.11:1000226:A:T"),
         ("NC_000020.11_1000226_A_T_b38", "NC_000020.11:1000226:A:T"),
         ("NC_000020:1000226:A:T", "NC_000020:1000226:A:T"),
+        ("NC_000020.11v:1000226:A:T", "NC_000020.11v:1000226:A:T"),
     ],
 )
 def test_spellings_that_need_no_genome(text: str, expected: str):
@@ -161,6 +162,7 @@ def test_a_deletion_without_end_takes_no_memory_without_end(tiny: Genome):
         ("20 1000226 A T", ["expected chrom:pos:ref:alt"]),
         ("20:1000226:A:T,G", ["one alternate allele"]),
         ("chr20_x_A_T_b38", ["expected chrom:pos:ref:alt"]),
+        ("chr20_7_A_T_b38_rs1", ["expected chrom:pos:ref:alt"]),
         ("20:5::", ["expected SPDI", "with a change"]),
         ("20:5:0:", ["expected SPDI", "with a change"]),
         ("20:5:A:3", ["expected SPDI"]),
@@ -387,6 +389,7 @@ MALFORMED_TABLES = [
     (TABLE + "20,6,-,\n", [":3: REF '-' ALT '.' at 6"]),
     (TABLE + '20,6,-,"-,A"\n', [":3: REF '-' ALT '-,A' at 6"]),
     (TABLE + "20,6,-,<INS>\n", [":3: REF '-' ALT '<INS>' at 6"]),
+    (TABLE + "20,6,-,A*\n", [":3: REF '-' ALT 'A*' at 6"]),
     (TABLE + "20,0,A,-\n", [":3: REF 'A' ALT '-' at 0"]),
     ("variant\n20:5:A:T\nrs1\n", [":3: variant 'rs1': an rs number"]),
     ("variant,beta\n,0.5\n", [":2: variant '': expected chrom:pos:ref:alt"]),
