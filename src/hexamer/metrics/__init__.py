@@ -1,0 +1,28 @@
+"""How well numbers agree with the truth, and how sure that is: statistics of arrays, and resampled rows."""
+
+from hexamer.metrics.resampling import (
+    Difference,
+    Estimate,
+    Resampled,
+    bootstrap,
+    paired_bootstrap,
+    resample,
+    shuffled_auroc,
+)
+from hexamer.metrics.statistics import auprc, auroc, mcc, pearson, spearman, why_undefined
+
+__all__ = [
+    "Difference",
+    "Estimate",
+    "Resampled",
+    "auprc",
+    "auroc",
+    "bootstrap",
+    "mcc",
+    "paired_bootstrap",
+    "pearson",
+    "resample",
+    "shuffled_auroc",
+    "spearman",
+    "why_undefined",
+]
