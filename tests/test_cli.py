@@ -16,7 +16,17 @@ from hexamer import cli
 from hexamer.embeddings import read_embeddings
 from hexamer.model import save_model
 
-COMMANDS = ["score-variants", "embed", "pretrain", "build-corpus", "export-checkpoint", "evaluate-lm", "doctor"]
+COMMANDS = [
+    "score-variants",
+    "merge",
+    "embed",
+    "pretrain",
+    "build-corpus",
+    "export-checkpoint",
+    "evaluate-lm",
+    "evaluate-effects",
+    "doctor",
+]
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 
@@ -106,6 +116,8 @@ def test_score_variants_passes_its_options_on(run, model_folder, genome, fasta, 
         "plain": [],
         "fast": ["--precision", "fast"],
         "variant": ["--anchor", "variant"],
+        "both": ["--strands", "both"],
+        "phases": ["--phases", "3"],
     }.items():
         code, _, err = run(*common, "-o", tmp_path / f"{name}.tsv", *options)
         assert code == 0, err
@@ -113,8 +125,10 @@ def test_score_variants_passes_its_options_on(run, model_folder, genome, fasta, 
         written = json.loads((tmp_path / f"{name}.tsv.manifest.json").read_text())
         assert written["model"]["precision"] == ("fast" if name == "fast" else "exact")
         assert written["settings"]["anchor"] == ("variant" if name == "variant" else "grid")
+        assert written["settings"]["strands"] == ("both" if name == "both" else "forward")
+        assert written["settings"]["phases"] == (3 if name == "phases" else 1)
         assert written["settings"]["token_budget"] == 50
-    assert len(set(scores.values())) == 3
+    assert len(set(scores.values())) == 5
     code, _, err = run(*common, "-o", tmp_path / "x.vcf", "--anchor", "gird")
     assert (code, "anchor" in err) == (2, True)
 
@@ -127,6 +141,49 @@ def test_embed_passes_its_precision_on(run, model_folder, fasta, tmp_path):
         assert read_embeddings(out).uns["hexamer"]["precision"] == precision
     first, second = (read_embeddings(tmp_path / f"{name}.h5ad").X for name in ("exact", "fast"))
     assert not np.array_equal(first, second)
+
+
+def test_score_variants_in_shards_regions_and_twice(run, model_folder, genome, fasta, tmp_path):
+    rows = []
+    for pos in range(2001, 2601):
+        ref = genome.fetch("20", pos - 1, pos)
+        rows.append(f"20\t{pos}\t.\t{ref}\t{'ACGT'['ACGT'.index(ref) - 1]}\t.\t.\t.")
+    common = ["score-variants", vcf(tmp_path / "v.vcf", *rows), "-g", fasta, "-m", model_folder, "--window", "60"]
+    common += ["--regions", "chr20:1-2,560", "--regions", "short"]
+    assert run(*common, "-o", tmp_path / "o.vcf.gz")[0] == 0
+    shards = [tmp_path / f"{index}.vcf.gz" for index in (1, 2)]
+    for index, shard in enumerate(shards, start=1):
+        assert run(*common, "-o", shard, "--shard", f"{index}/2", "--resume")[0] == 0
+    code, out, err = run("merge", *shards, "--out", tmp_path / "m.vcf.gz")
+    assert (code, out) == (0, ""), err
+    assert (tmp_path / "m.vcf.gz").read_bytes() == (tmp_path / "o.vcf.gz").read_bytes()
+    assert (tmp_path / "m.vcf.gz.tbi").read_bytes() == (tmp_path / "o.vcf.gz.tbi").read_bytes()
+    assert "560 records, 560 alternate alleles" in err
+    code, _, err = run(*common, "-o", tmp_path / "m.vcf.gz", "--resume")
+    assert (code, "560 of the records had been scored by an earlier run" in err) == (0, True)
+
+
+def test_only_variants_on_standard_output(run, model_folder, genome, fasta, tmp_path):
+    path = vcf(tmp_path / "v.vcf", f"20\t100\t.\t{genome.fetch('20', 99, 100)}\tN\t.\t.\t.")
+    code, out, err = run("score-variants", path, "-g", fasta, "-o", "-", "-m", model_folder)
+    assert code == 0, err
+    assert [line[:2] for line in out.splitlines()[:-2]] == ["##"] * (len(out.splitlines()) - 2)
+    assert out.endswith("\tHX_REASON=iupac\n")
+    assert "1  iupac" in err
+    assert "wrote" not in err
+    assert {found.name for found in tmp_path.iterdir()} == {"v.vcf"}
+
+
+def test_a_reader_that_goes_away_is_no_fault(model_folder, genome, fasta, tmp_path):
+    row = f"20\t100\t.\t{genome.fetch('20', 99, 100)}\tN\t.\t.\t{'X' * 300}"
+    command = [sys.executable, "-m", "hexamer", "score-variants", vcf(tmp_path / "v.vcf", *[row] * 2000), "-o", "-"]
+    with subprocess.Popen([*command, "-g", fasta, "-m", model_folder], stdout=-1, stderr=-1) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith(b"##fileformat")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode != 0
 
 
 def test_standard_input(model_folder, genome, fasta, tmp_path):
@@ -237,6 +294,13 @@ MISTAKES = {
     "an empty VCF": ("score-variants {tmp}/empty.vcf -g {fasta} -o {tmp}/o.vcf -m {model}", "empty.vcf"),
     "a VCF without header": ("score-variants {tmp}/bare.vcf -g {fasta} -o {tmp}/o.vcf -m {model}", "bare.vcf:1"),
     "a truncated gzip": ("score-variants {tmp}/cut.vcf.gz -g {fasta} -o {tmp}/o.vcf -m {model}", "cut.vcf.gz"),
+    "a shard that does not exist": ("score-variants {tmp}/v.vcf -g {fasta} -o {tmp}/o.vcf --shard 3/2", "1/2 to 2/2"),
+    "a shard of a pipe": ("score-variants {tmp}/v.vcf -g {fasta} -o - -m {model} --shard 1/2", "read once"),
+    "a region that does not exist": (
+        "score-variants {tmp}/v.vcf -g {fasta} -o {tmp}/o.vcf -m {model} --regions 99:1-5",
+        "contig '99' is not in",
+    ),
+    "shards that are none": ("merge {tmp}/v.vcf -o {tmp}/o.vcf", "v.vcf.manifest.json is not beside it"),
     "a genome that is no FASTA": ("score-variants {tmp}/v.vcf -g {tmp}/v.vcf -o {tmp}/o.vcf", "v.vcf"),
     "a recipe with a wrong key": (
         "pretrain {tmp}/r.toml",
@@ -295,3 +359,101 @@ def test_doctor_says_what_runs_and_why(run, model_folder, monkeypatch):
 def test_version(run):
     code, out, _ = run("--version")
     assert (code, out.split()[0]) == (0, "hexamer")
+
+
+@pytest.fixture
+def effects(model_folder, genome, fasta, tmp_path, run):
+    """60 scored SNVs with labels: `scored.tsv`, `labels.tsv`, and `peer.tsv.gz` with its index."""
+    import pysam
+
+    rows, labels, peer = [], ["chrom\tpos\tref\talt\ty\tlog2\tword\tconsequence"], ["#Chrom\tPos\tRef\tAlt\tPHRED"]
+    for i, pos in enumerate(range(700, 3700, 50)):
+        ref = genome.fetch("20", pos - 1, pos)
+        alt = "ACGT"[("ACGT".index(ref) + 1 + i % 3) % 4]
+        rows.append(f"20\t{pos}\t.\t{ref}\t{alt}\t.\t.\t.")
+        term = ("intron_variant", "missense_variant", "stop_gained")[i % 3]
+        labels.append(f"chr20\t{pos}\t{ref}\t{alt}\t{i % 2}\t{(i % 7) - 3}\t{'bad' if i % 2 else 'good'}\t{term}")
+        peer.append(f"20\t{pos}\t{ref}\t{alt}\t{i % 2 + i % 5}")
+    vcf(tmp_path / "v.vcf", *rows)
+    (tmp_path / "labels.tsv").write_text("\n".join(labels) + "\n")
+    (tmp_path / "peer.tsv").write_text("\n".join(peer) + "\n")
+    index = {"seq_col": 0, "start_col": 1, "end_col": 1, "meta_char": "#"}
+    pysam.tabix_index(str(tmp_path / "peer.tsv"), force=True, **index)
+    out = tmp_path / "scored.tsv"
+    options = ["--scores", "llr,l2", "--window", "120"]
+    assert run("score-variants", tmp_path / "v.vcf", "-g", fasta, "-m", model_folder, "-o", out, *options)[0] == 0
+    return tmp_path
+
+
+def test_evaluate_effects_writes_tables_a_figure_and_a_manifest(run, fasta, effects):
+    (effects / "a.gtf").write_text('chr20\tx\texon\t1201\t2400\t.\t+\t.\tgene_id "g"; transcript_id "t";\n')
+    options = ["--label-column", "word", "--positive", "bad", "--effect-column", "log2", "--group", "kind"]
+    options += ["--other", f"peer={effects}/peer.tsv.gz:PHRED", "--sign", "l2=-1", "--resamples", 20]
+    options += ["-g", fasta, "--annotation", effects / "a.gtf", "-o", effects / "out"]
+    code, out, err = run("evaluate-effects", effects / "scored.tsv", "-l", effects / "labels.tsv", *options)
+    assert code == 0, err
+    assert out.split()[:7] == ["group", "value", "score", "n", "positive", "missing", "AUROC"]
+    assert "llr - peer" in out
+    assert {path.name for path in (effects / "out").iterdir()} == {
+        "table.tsv",
+        "differences.tsv",
+        "figure.png",
+        "figure.svg",
+        "manifest.json",
+    }
+    table = pd.read_csv(effects / "out" / "table.tsv", sep="\t")
+    assert table["score"].unique().tolist() == ["llr", "l2", "peer", "trinucleotide"]
+    assert table["group"].unique().tolist() == ["all", "kind", "element"]
+    assert {"auroc", "auroc_shuffled", "spearman_effect", "severity_spearman"} <= set(table["metric"])
+    peer = table[(table["score"] == "peer") & (table["metric"] == "auroc") & (table["group"] == "all")]
+    assert peer["n"].tolist() == [60, 60]
+    assert peer["estimate"].iloc[0] > 0.6
+    assert len(pd.read_csv(effects / "out" / "differences.tsv", sep="\t")) > 0
+    facts = json.loads((effects / "out" / "manifest.json").read_text())
+    assert facts["signs"] == {"llr": -1, "l2": -1, "peer": 1, "trinucleotide": -1}
+    assert facts["severity"] == {"intron_variant": 1, "missense_variant": 2, "stop_gained": 3}
+    assert facts["others"]["peer"]["column"] == "PHRED"
+    assert facts["words"]["positive"] == ["bad"]
+
+
+def test_evaluate_effects_of_one_score_says_why_others_have_none(run, effects):
+    lines = (effects / "scored.tsv").read_text().splitlines()
+    (effects / "scored.tsv").write_text("\n".join(lines[:-3]) + "\n")
+    given = [effects / "scored.tsv", "-l", effects / "labels.tsv", "-o", effects / "out", "--label-column", "y"]
+    code, out, err = run("evaluate-effects", *given, "--score", "llr", "--resamples", 5)
+    assert code == 0, err
+    assert "difference" not in out
+    assert "3  without llr: not_scored, the scored file has no such variant" in err
+
+
+EFFECT_MISTAKES = {
+    "nothing known": ("", "no column 'consequence'|nothing is known"),
+    "no such column": ("--label-column z", "there is no column 'z'"),
+    "words": ("--label-column word", "neither 0 nor 1"),
+    "a score": ("--label-column y --score l1", "there is no column 'l1'"),
+    "a sign": ("--label-column y --sign llr", "--sign llr: NAME=-1"),
+    "a sign of nothing": ("--label-column y --sign x=-1", "sign x = -1"),
+    "a column that is not named": ("--label-column y --other peer={tmp}/peer.tsv.gz", "FILE:COLUMN would work"),
+    "no other": ("--label-column y --other peer", "NAME=FILE:COLUMN would work"),
+    "no other file": ("--label-column y --other peer={tmp}/no.tsv:PHRED", "no.tsv: no such file"),
+    "a group": ("--label-column y --group gene", "there is no column 'gene'"),
+    "a folder": ("--label-column y -o {tmp}/no/out", "does not exist"),
+    "a file for a folder": ("--label-column y -o {tmp}/v.vcf", "is a file"),
+}
+
+
+@pytest.mark.parametrize("case", EFFECT_MISTAKES)
+def test_a_mistake_in_evaluating_effects_is_one_line(case, run, effects):
+    options, part = EFFECT_MISTAKES[case]
+    if not options:
+        text = (effects / "labels.tsv").read_text().replace("consequence", "term")
+        (effects / "labels.tsv").write_text(text)
+    before = sorted(effects.iterdir())
+    words = options.format(tmp=effects).split()
+    given = [effects / "scored.tsv", "-l", effects / "labels.tsv", "-o", effects / "out", *words]
+    code, _, err = run("evaluate-effects", *given)
+    assert code == 2, err
+    lines = [line for line in err.splitlines() if line.startswith("hexamer:")]
+    assert len(lines) == 1
+    assert any(wanted in lines[0] for wanted in part.split("|")), lines
+    assert sorted(effects.iterdir()) == before

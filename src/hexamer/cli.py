@@ -10,14 +10,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hexamer.errors import REASONS, HexamerError, SettingsError
+from hexamer.errors import REASONS, HexamerError, OutputError, SettingsError
 
 app = typer.Typer(
     name="hexamer",
@@ -96,15 +96,17 @@ def _counters(*kinds: str) -> Iterator[list[Callable[[int], None]]]:
 @app.command(
     epilog=_examples(
         "hexamer score-variants calls.vcf.gz --genome hg38.fa --out calls.scored.vcf.gz",
-        "bcftools view -r 20 calls.bcf | hexamer score-variants - -g hg38.fa -o chr20.parquet --scores llr,cosine",
+        "bcftools norm -m- calls.bcf | hexamer score-variants - -g hg38.fa -o - --scores llr,cosine > scored.vcf",
     )
 )
 def score_variants(
-    variants: Annotated[str, typer.Argument(help="VCF or BCF file; - is standard input.")],
+    variants: Annotated[str, typer.Argument(help="VCF, BCF, or a table or list of variants; - is standard input.")],
     genome: GenomeOption,
-    out: Annotated[Path, typer.Option("--out", "-o", help=".vcf, .vcf.gz (bgzip + tbi), .tsv, .tsv.gz or .parquet.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help=".vcf, .vcf.gz, .bcf, .tsv, .tsv.gz, .parquet; - is VCF on stdout.")
+    ],
     model: ModelOption = "hexamer-tiny",
-    scores: Annotated[str, typer.Option(help="Comma list of llr,l1,l2,cosine,dot,loss,loss_diff.")] = "llr",
+    scores: Annotated[str, typer.Option(help="Comma list of llr,llr_sd,l1,l2,cosine,dot,loss,loss_diff.")] = "llr",
     window: Annotated[int, typer.Option(help="Bases around each variant, at most what the model reads.")] = 6000,
     layer: Annotated[int, typer.Option(help="Layer that distances compare; -1 is the last.")] = -1,
     pool: Annotated[
@@ -113,12 +115,19 @@ def score_variants(
     anchor: Annotated[
         str, typer.Option(help="6-mers start every 6 bases (grid) or at the variant (variant).")
     ] = "grid",
+    phases: Annotated[int, typer.Option(help="Ways of placing 6-mers that are averaged: 1, 2, 3 or 6.")] = 1,
+    strands: Annotated[str, typer.Option(help="forward, or the mean of both.")] = "forward",
+    regions: Annotated[
+        list[str] | None, typer.Option(help="Only records in these: 20:1,000-2,000, contigs, BED files; repeatable.")
+    ] = None,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only this share of the records; see merge.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run that was stopped left off.")] = False,
     token_budget: BudgetOption = None,
     precision: PrecisionOption = "exact",
     device: DeviceOption = "auto",
 ) -> None:
-    """Score the SNVs of a variant file; every record comes back, with scores or with a reason."""
-    from hexamer.effects import ScoreSettings, annotate_variants, check_variants_path
+    """Score the variants of a file; every record comes back, with scores or with a reason."""
+    from hexamer.effects import ScoreSettings, Shard, annotate_variants, check_variants_path
     from hexamer.genome import Genome
     from hexamer.manifest import make_settings
     from hexamer.model import load_model
@@ -130,20 +139,55 @@ def score_variants(
         "layer": layer,
         "pool": pool,
         "anchor": anchor,
+        "phases": phases,
+        "strands": strands,
         "token_budget": token_budget,
     }
     settings = make_settings(ScoreSettings, table, "score-variants")
     check_variants_path(out)
+    part = Shard.parse(shard) if shard is not None else None
     with Genome(genome) as reference:
         encoder = load_model(model, device=device, precision=precision)
-        with _counter("variants") as advance:
-            summary = annotate_variants(encoder, reference, variants, out, settings=settings, advance=advance)
+        choice: dict[str, Any] = {"regions": regions or (), "shard": part, "resume": resume}
+        try:
+            with _counter("variants") as advance:
+                summary = annotate_variants(
+                    encoder, reference, variants, out, settings=settings, advance=advance, **choice
+                )
+        except KeyboardInterrupt:
+            if out.with_name(out.name + ".partial").exists():
+                _say(f"{out}.partial keeps the scores so far; --resume goes on")
+            raise
+    _tell_summary(summary, out, ", ".join(names))
+
+
+def _tell_summary(summary: Any, out: Path, scored: str) -> None:
+    """Say what became of all alleles, and what was written."""
     _say(f"{summary.records:,} records, {summary.alleles:,} alternate alleles, {summary.forwards}")
+    if summary.kept:
+        _say(f"{summary.kept:,} of the records had been scored by an earlier run")
     for reason, count in summary.reasons.most_common():
-        _say(f"{count:>12,}  {reason or 'scored':<16} {REASONS.get(reason, ', '.join(names))}")
-    if out.name.endswith(".vcf.gz") and not summary.indexed:
-        _say(f"{out}: not indexed; tabix wants sorted records (bcftools sort) and contigs of at most 512 Mb")
-    _say(f"wrote {out}")
+        _say(f"{count:>12,}  {reason or 'scored':<16} {REASONS.get(reason, scored)}")
+    if out.name.endswith((".vcf.gz", ".bcf")) and not summary.indexed:
+        _say(f"{out}: not indexed; an index wants sorted records (bcftools sort)")
+    if str(out) != "-":
+        _say(f"wrote {out}")
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer merge calls.1.vcf.gz calls.2.vcf.gz --out calls.scored.vcf.gz",
+        "hexamer merge shards/*.parquet -o calls.parquet",
+    )
+)
+def merge(
+    shards: Annotated[list[Path], typer.Argument(help="All files of score-variants --shard, each with its manifest.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File of the shards' kind; - is VCF on stdout.")],
+) -> None:
+    """Put the shards of a run together, to the file that a single run gives."""
+    from hexamer.effects import merge as merge_shards
+
+    _tell_summary(merge_shards(shards, out), out, "with scores")
 
 
 @app.command(
@@ -478,6 +522,141 @@ def _snp_table(encoder: Any, corpus: Any, variants: Path, genome: Path, options:
             seed=options["seed"],
             baselines=fit_baselines(encoder.tokenizer, corpus)[name],
         )
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer evaluate-effects calls.scored.tsv --labels clinvar.tsv --label-column pathogenic --out clinvar/",
+        "hexamer evaluate-effects my.parquet -l mpra.tsv --effect-column log2 --other cadd=cadd.tsv.gz:PHRED -o mpra/",
+    )
+)
+def evaluate_effects(
+    scored: Annotated[Path, typer.Argument(help="What score-variants wrote: .vcf, .vcf.gz, .tsv or .parquet.")],
+    labels: Annotated[Path, typer.Option("--labels", "-l", help="TSV, CSV, Parquet or VCF: what is known.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figure and manifest.")],
+    label_column: Annotated[str | None, typer.Option(help="Column or INFO key of labels, 1 and 0.")] = None,
+    effect_column: Annotated[str | None, typer.Option(help="Column or INFO key of measured effects.")] = None,
+    positive: Annotated[list[str] | None, typer.Option(help="Word of the label column that means 1.")] = None,
+    negative: Annotated[list[str] | None, typer.Option(help="Word that means 0; by default all others.")] = None,
+    score: Annotated[list[str] | None, typer.Option(help="Column of SCORED; by default all our scores.")] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE:COLUMN", help="Score of others: indexed TSV or VCF, table; bigWig: NAME=FILE."),
+    ] = None,
+    sign: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=-1", help="Lower means more likely positive (llr: as it is).")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="Column of --labels whose values are also evaluated apart; or kind.")
+    ] = None,
+    genome: Annotated[
+        Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for the trinucleotide baseline.")
+    ] = None,
+    annotation: Annotated[
+        Path | None, typer.Option(help="GTF or GFF3, to evaluate by element (CDS, intron, ...) too.")
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+) -> None:
+    """Compare scores with labels, measured effects and severity (column consequence), and with scores of others."""
+    from hexamer import effects
+    from hexamer.genome import Annotation, Genome
+    from hexamer.manifest import describe_file, write_manifest
+
+    signs, others = _signs(sign or []), _others(other or [])
+    _check_folder(out)
+    groups = list(dict.fromkeys(group or []))
+    computed = ["kind", *(["element"] if annotation is not None else [])]
+    table = effects.read_labels(
+        labels,
+        label=label_column,
+        effect=effect_column,
+        columns=[name for name in groups if name not in computed],
+        positive=positive or [],
+        negative=negative or [],
+    )
+    if "kind" in groups and "kind" not in table:
+        table = effects.add_kinds(table)
+    table = effects.join_scores(table, scored, scores=score)
+    scores = score or [name for name in effects.SIGNS if name in table]
+    with ExitStack() as stack:
+        reference = stack.enter_context(Genome(genome)) if genome is not None else None
+        if annotation is not None:
+            table = effects.add_elements(table, Annotation(annotation, reference))
+            groups = list(dict.fromkeys([*groups, "element"]))
+        for name, (path, column) in others.items():
+            table = effects.add_scores(table, path, column, name=name)
+        if reference is not None:
+            table = effects.add_trinucleotides(table, reference)
+    scores = [*scores, *others, *([effects.TRINUCLEOTIDE] if genome is not None else [])]
+    with _counter("estimates") as advance:
+        found = effects.evaluate_effects(
+            table,
+            scores=scores,
+            label=label_column,
+            effect=effect_column,
+            groups=groups,
+            signs=signs,
+            resamples=resamples,
+            seed=seed,
+            advance=advance,
+        )
+    files = {"scored": scored, "labels": labels, "genome": genome, "annotation": annotation}
+    inputs: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path is not None}
+    inputs["others"] = {name: effects.describe_scores(path, column) for name, (path, column) in others.items()}
+    inputs["words"] = {"positive": positive or [], "negative": negative or []}
+    _write_effects(found, out, title=f"{scored.name}: {labels.name}")
+    write_manifest(out / "manifest.json", **inputs, **found.manifest)
+    _say(f"wrote {out}")
+
+
+def _write_effects(found: Any, out: Path, *, title: str) -> None:
+    """Show the evaluation, and write its tables and its figure into a folder."""
+    from hexamer.effects import MISSING
+    from hexamer.report import draw_effects, show_differences, show_effects, write_table
+
+    typer.echo(show_effects(found.table))
+    if differences := show_differences(found.differences):
+        typer.echo("\n" + differences)
+    for name, reasons in found.manifest["missing"].items():
+        for reason, count in reasons.items():
+            _say(f"{count:>12,}  without {name}: {reason}, {(REASONS | MISSING).get(reason, '')}".rstrip(", "))
+    out.mkdir(exist_ok=True)
+    write_table(found.table, out / "table.tsv")
+    write_table(found.differences, out / "differences.tsv")
+    for ending in ("png", "svg"):
+        draw_effects(found.table, out / f"figure.{ending}", title=title)
+
+
+def _check_folder(out: Path) -> None:
+    """Raise OutputError, before any work is done, if a folder cannot be made here."""
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: is a file; the name of a folder would work")
+    if not out.absolute().parent.is_dir():
+        raise OutputError(f"{out}: the folder {out.parent} does not exist")
+
+
+def _signs(given: list[str]) -> dict[str, int]:
+    """Signs by score, of NAME=-1 options."""
+    found = {}
+    for text in given:
+        name, _, sign = text.rpartition("=")
+        if not name or sign not in ("1", "+1", "-1"):
+            raise SettingsError(f"--sign {text}: NAME=-1 or NAME=1 would work")
+        found[name] = int(sign)
+    return found
+
+
+def _others(given: list[str]) -> dict[str, tuple[Path, str | None]]:
+    """File and column by name, of NAME=FILE:COLUMN options; a bigWig has no column."""
+    found: dict[str, tuple[Path, str | None]] = {}
+    for text in given:
+        name, _, place = text.partition("=")
+        if not (name and place) or name in found:
+            raise SettingsError(f"--other {text}: NAME=FILE:COLUMN would work, each NAME once")
+        path, _, column = place.rpartition(":")
+        found[name] = (Path(place), None) if Path(place).exists() or not path else (Path(path), column)
+    return found
 
 
 @app.command(epilog=_examples("hexamer doctor", "hexamer doctor --model my-model/"))

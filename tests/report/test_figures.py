@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from hexamer.errors import OutputError
-from hexamer.report import check_figure_path, draw_evaluation
+from hexamer.report import check_figure_path, draw_effects, draw_evaluation
 
 ROWS = [
     {"genome": "A. thaliana", "element": "all", "loss": 8.0, "loss_low": 7.9, "loss_high": 8.1, "markov_species": 8.2},
@@ -64,3 +64,49 @@ def test_mistakes(tmp_path):
         draw_evaluation(TABLE, tmp_path / "lm.pdf")
     with pytest.raises(OutputError, match="does not exist"):
         check_figure_path(tmp_path / "no" / "lm.png")
+
+
+def effects(scores=("llr", "cadd"), groups=(("all", "all"), ("kind", "snv"))):
+    rows = []
+    for group, value in groups:
+        for i, score in enumerate(scores):
+            place = {"group": group, "value": value, "score": score, "sign": -1 if score == "llr" else 1, "rows": "own"}
+            sizes = {"n": 1234, "n_positive": 400, "low": 0.6, "high": 0.8}
+            rows += [
+                place | sizes | {"metric": metric, "estimate": 0.7 + i / 50}
+                for metric in ("auroc", "auroc_shuffled", "auprc", "spearman_effect")
+            ]
+            rows.append(place | sizes | {"metric": "auroc", "rows": "common", "estimate": 0.1})
+    return pd.DataFrame(rows)
+
+
+def test_effects_have_a_panel_for_each_metric_and_a_mark_for_each_score(tmp_path):
+    draw_effects(effects(), tmp_path / "e.svg", title="ClinVar")
+    text = (tmp_path / "e.svg").read_text()
+    for word in ("ClinVar", "AUROC", "AUPRC", "Spearman, effect with sign", "llr, sign -1", "cadd", "labels shuffled"):
+        assert f">{word}" in text, word
+    for word in (">all variants<", ">snv<"):
+        assert text.count(word) == 1, "names stand beside the first panel alone"
+    assert ">n = 1,234<" in text
+    draw_effects(effects(), tmp_path / "again.svg", title="ClinVar")
+    assert (tmp_path / "again.svg").read_text() == text
+
+
+def test_many_scores_and_groups_and_none_at_all(tmp_path):
+    scores = [f"score {i}" for i in range(11)]
+    draw_effects(effects(scores, [("all", "all"), *(("k", f"v{i}") for i in range(30))]), tmp_path / "many.png")
+    draw_effects(effects().assign(estimate=float("nan")), tmp_path / "none.svg")
+    assert "no score has a value" in (tmp_path / "none.svg").read_text()
+    with pytest.raises(OutputError, match=r"e\.pdf"):
+        draw_effects(effects(), tmp_path / "e.pdf")
+
+
+def test_figures_are_not_kept_in_memory(tmp_path):
+    import gc
+
+    from matplotlib.figure import Figure
+
+    for _ in range(3):
+        draw_effects(effects(), tmp_path / "e.svg")
+    gc.collect()
+    assert not [thing for thing in gc.get_objects() if type(thing) is Figure]

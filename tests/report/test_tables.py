@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from hexamer.errors import OutputError
-from hexamer.report import check_table_path, show_evaluation, write_table
+from hexamer.report import check_table_path, show_differences, show_effects, show_evaluation, write_table
 
 TABLE = pd.DataFrame({"genome": ["a", "a"], "element": ["all", "cds"], "loss": [8.25, 7.5], "tokens": [1500, 20]})
 
@@ -30,3 +30,39 @@ def test_mistakes(tmp_path):
     with pytest.raises(OutputError, match=r"the folder .*no does not exist"):
         write_table(TABLE, tmp_path / "no" / "t.tsv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_evaluation_of_effects_has_a_line_for_each_group_and_score():
+    row = {"group": "all", "value": "all", "rows": "own", "n_missing": 2, "low": 0.6, "high": 0.8}
+    rows = [
+        row | {"score": "llr", "metric": "auroc", "estimate": 0.75, "n": 1000, "n_positive": 400},
+        row | {"score": "llr", "metric": "auroc", "estimate": 0.11, "rows": "common", "n": 5, "n_positive": 4},
+        row | {"score": "llr", "metric": "auroc_shuffled", "estimate": 0.55, "n": 1000, "n_positive": 400},
+        row | {"score": "llr", "metric": "spearman_effect", "estimate": -0.3, "low": -0.4, "high": 0.1, "n": 900},
+        row | {"group": "kind", "value": "snv", "score": "l2", "metric": "auroc", "estimate": float("nan"), "n": 0},
+    ]
+    lines = show_effects(pd.DataFrame(rows)).splitlines()
+    assert lines[0].split() == ["group", "value", "score", "n", "positive", "missing", "AUROC", "rho", "effect"]
+    assert lines[1].split() == ["llr", "900-1,000", "400", "2", "0.750", "0.60-0.80", "-0.300", "-0.40", "to", "0.10"]
+    assert lines[2].split() == ["kind", "snv", "l2", "0", "2"]
+    assert len(lines) == 3
+
+
+def test_differences_over_all_variants_are_shown():
+    row = {"group": "all", "metric": "auroc", "score_a": "llr", "score_b": "cadd", "n": 12345, "low": -0.1, "high": 0.2}
+    rows = [row | {"difference": 0.05, "p": 0.04}, row | {"difference": 1.0, "p": 1.0, "group": "kind"}]
+    shown = show_differences(pd.DataFrame(rows))
+    assert shown.splitlines()[1].split() == [
+        "llr",
+        "-",
+        "cadd",
+        "AUROC",
+        "12,345",
+        "0.050",
+        "-0.10",
+        "to",
+        "0.20",
+        "0.04",
+    ]
+    assert len(shown.splitlines()) == 2
+    assert show_differences(pd.DataFrame(rows).iloc[:0]) == ""

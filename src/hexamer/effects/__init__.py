@@ -1,14 +1,35 @@
-"""What a variant changes: windows around variants, likelihoods and distances of the two alleles, scored files."""
+"""What a variant changes: windows around variants, likelihoods and distances, scored files, what scores are worth."""
 
-from hexamer.effects.annotate import Summary, annotate_variants, check_variants_path
+from hexamer.effects.annotate import Summary, annotate_variants
+from hexamer.effects.evaluate import SIGNS, EffectEvaluation, evaluate_effects
+from hexamer.effects.labels import add_elements, add_kinds, join_scores, read_labels
+from hexamer.effects.merge import merge
+from hexamer.effects.peers import MISSING, add_scores, describe_scores
 from hexamer.effects.score import SCORES, ScoreSettings, VariantScores, score_variants
+from hexamer.effects.selection import Shard
+from hexamer.effects.trinucleotides import TRINUCLEOTIDE, add_trinucleotides
+from hexamer.effects.writers import check_variants_path
 
 __all__ = [
+    "MISSING",
     "SCORES",
+    "SIGNS",
+    "TRINUCLEOTIDE",
+    "EffectEvaluation",
     "ScoreSettings",
+    "Shard",
     "Summary",
     "VariantScores",
+    "add_elements",
+    "add_kinds",
+    "add_scores",
+    "add_trinucleotides",
     "annotate_variants",
     "check_variants_path",
+    "describe_scores",
+    "evaluate_effects",
+    "join_scores",
+    "merge",
+    "read_labels",
     "score_variants",
 ]

@@ -1,33 +1,51 @@
 """Variant files in, scored variant files out, nothing lost.
 
 Every record comes back in its place with its columns as they were, and in INFO either a score for each alternate
-allele or the reason why there is none. Tables (`.tsv`, `.parquet`) have one row per alternate allele. Records stream
-through in pieces, so memory does not grow with the file. Source of the file format: VCF 4.3, section 1.
+allele or the reason why there is none. Tables have one row per alternate allele.
+
+Records go through in pieces, so memory does not grow with the file. From file to file, it is read first to find what
+is wrong with it, then scored into a journal (`journal`), then read again and written with its scores: a run that was
+killed goes on where it stopped. What comes or goes through a pipe is written as it is scored.
+
+Not here: which records are read (`selection`), how files are spelled (`heading`, `writers`), shards together (`merge`).
 """
 
+import dataclasses
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import torch
 
-from hexamer.effects.score import PIECE, SCORES, Forwards, ScoreSettings, score_alleles
-from hexamer.errors import OutputError
-from hexamer.genome import Genome, Record, VariantFile
-from hexamer.manifest import describe_file, package_versions, write_atomically, write_manifest
+from hexamer.effects.forwards import Forwards
+from hexamer.effects.heading import PROVENANCE, SHARD, Declared, Heading, header_line
+from hexamer.effects.journal import Journal, ScoredRecord, journal_path
+from hexamer.effects.score import PIECE, ScoreSettings, score_alleles
+from hexamer.effects.selection import (
+    Numbered,
+    Regions,
+    Shard,
+    Source,
+    is_stream,
+    open_records,
+    read_pieces,
+    read_regions,
+)
+from hexamer.effects.writers import STANDARD_OUTPUT, check_variants_path, is_indexed, open_writer, write_variants
+from hexamer.errors import OutputError, SettingsError, VariantError
+from hexamer.genome import Genome, Interval
+from hexamer.genome.index import file_key
+from hexamer.manifest import checksum, describe_file, package_versions, write_manifest
 from hexamer.model import NucleotideTransformer, describe_model
 
-PREFIX = "HX_"
-REASON = "HX_REASON"
-ENDINGS = (".vcf", ".vcf.gz", ".tsv", ".tsv.gz", ".parquet")
-OURS = frozenset([REASON, *(PREFIX + name.upper() for name in SCORES)])
-
-Values = npt.NDArray[np.float32]
+MANIFEST = ".manifest.json"
 
 
 @dataclass
@@ -43,7 +61,9 @@ class Summary:
     forwards : Forwards
         Windows that went through the encoder, and that were saved.
     indexed : bool
-        Whether a tabix index stands beside the output.
+        Whether an index stands beside the output.
+    kept : int
+        Records whose scores an earlier run had left.
     """
 
     records: int = 0
@@ -51,16 +71,25 @@ class Summary:
     reasons: Counter[str] = field(default_factory=Counter)
     forwards: Forwards = field(default_factory=Forwards)
     indexed: bool = False
+    kept: int = 0
 
+    def count(self, reasons: Sequence[str]) -> None:
+        """Count the alleles of a record."""
+        self.records += 1
+        self.alleles += len(reasons)
+        self.reasons.update(reasons)
 
-class Writer(Protocol):
-    """A file that takes scored records."""
+    def as_facts(self) -> dict[str, Any]:
+        """Give the counts for a manifest."""
+        reasons = {reason or "scored": count for reason, count in sorted(self.reasons.items())}
+        facts = {"records": self.records, "alleles": self.alleles, "reasons": reasons}
+        return facts | {"forwards": self.forwards._asdict()}
 
-    def write(self, record: Record, values: Values, reasons: Sequence[str]) -> None:
-        """Add one record; `values` is [alleles, scores]."""
-
-    def close(self) -> None:
-        """Finish the file."""
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "Summary":
+        """Read counts of a manifest."""
+        reasons = Counter({"" if name == "scored" else name: count for name, count in facts["reasons"].items()})
+        return cls(facts["records"], facts["alleles"], reasons, Forwards(**facts["forwards"]))
 
 
 def annotate_variants(
@@ -70,6 +99,9 @@ def annotate_variants(
     out: str | Path,
     *,
     settings: ScoreSettings | None = None,
+    regions: str | Sequence[str | Interval] = (),
+    shard: Shard | str | None = None,
+    resume: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> Summary:
     """Score a variant file into another file.
@@ -80,11 +112,19 @@ def annotate_variants(
     genome : Genome
         The reference that the variants were called on.
     variants : str or Path
-        VCF (plain, gzip, bgzip) or BCF; "-" is standard input.
+        VCF (plain, gzip, bgzip), BCF, or a table or list of variants; "-" is standard input.
     out : str or Path
-        Ends in one of `ENDINGS`. `.vcf.gz` is bgzip with a tabix index, if the records are sorted. Beside it
-        `OUT.manifest.json` is written.
+        Ends in one of `ENDINGS`; "-" is VCF on standard output. `.vcf.gz` is bgzip. It and `.bcf` have an index beside
+        them, if the records are sorted. Beside a file `OUT.manifest.json` is written, and while scoring
+        `OUT.partial`.
     settings : ScoreSettings, optional
+    regions : str, or sequence of str and Interval
+        Only records that overlap these: region strings, contigs, comma lists of them, or BED files. Through the index
+        of the input, if it has one.
+    shard : Shard or str, optional
+        Only this share of the records, such as "2/8"; `merge` puts the shares together.
+    resume : bool
+        Go on where an earlier run of the same was stopped. Without one this changes nothing.
     advance : callable, optional
         Called with the number of records of each finished piece.
 
@@ -97,228 +137,226 @@ def annotate_variants(
     VariantError
         If the file is damaged; nothing is then written under the name `out`.
     OutputError
-        If `out` has another ending, is the input itself, or cannot be written.
+        If `out` has another ending, is the input itself, cannot be written, or an earlier run was stopped there and
+        `resume` is not given.
+    SettingsError
+        If a shard does not exist, or `shard` or `resume` is given for standard input or output.
     """
-    out, settings = Path(out), settings or ScoreSettings()
+    out = Path(out)
     check_variants_path(out)
     if Path(variants).exists() and out.exists() and out.samefile(variants):
         raise OutputError(f"{out}: is the input itself; another name would work")
-    definitions = settings.describe(model)
-    inputs: dict[str, Any] = {"model": describe_model(model), "variants": describe_file(variants)}
-    inputs["genome"] = describe_file(genome.path)
-    summary = Summary()
-    with VariantFile(variants) as source, write_atomically(out) as temporary:
-        opened = _open_writer(
-            temporary, out, source.header, definitions=definitions, provenance=_provenance(inputs["model"], settings)
+    chosen = Shard.parse(shard) if isinstance(shard, str) else shard
+    run = _Run(model, genome, variants, out, settings or ScoreSettings(), read_regions(regions, genome), chosen)
+    if is_stream(variants) or str(out) == STANDARD_OUTPUT:
+        if resume or shard:
+            raise SettingsError(
+                "resume and shard need files for input and output: what goes through a pipe is read once, in one piece"
+            )
+        return _stream(run, advance)
+    return (_finished(run) if resume else None) or _score_file(run, resume, advance)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is scored, with what, into what."""
+
+    model: NucleotideTransformer
+    genome: Genome
+    variants: str | Path
+    out: Path
+    settings: ScoreSettings
+    regions: Regions | None
+    shard: Shard | None
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """Model and files, with checksums."""
+        described = {"model": describe_model(self.model), "variants": describe_file(self.variants)}
+        return described | {"genome": describe_file(self.genome.path)}
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """All that scores depend on, of a whole run: what its shards have in common."""
+        facts = {"version": package_versions()["hexamer"], "variants": self.inputs["variants"].get("sha256")}
+        facts |= {"genome": self.inputs["genome"].get("sha256"), "regions": self.region_names, "piece": PIECE}
+        facts |= {"weights": self.weights, "precision": self.inputs["model"]["precision"]}
+        facts |= {"config": self.inputs["model"]["config"], **self.score_facts, "scores": self.settings.scores}
+        found: dict[str, Any] = json.loads(json.dumps(facts, default=str))
+        return found
+
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """Checksums of the files of weights, or of weights that are in no file."""
+        files: dict[str, str] = self.inputs["model"]["files"]
+        if files:
+            return files
+        digest = hashlib.sha256()
+        for tensor in self.model.state_dict().values():
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return {"in memory": digest.hexdigest()}
+
+    @property
+    def region_names(self) -> list[str]:
+        return self.regions.names if self.regions else []
+
+    @property
+    def score_facts(self) -> dict[str, Any]:
+        """The settings that change a number."""
+        settings = dataclasses.asdict(self.settings)
+        return {name: value for name, value in settings.items() if name not in ("scores", "token_budget")}
+
+    @property
+    def shard_facts(self) -> dict[str, int] | None:
+        return dataclasses.asdict(self.shard) if self.shard else None
+
+    @cached_property
+    def definitions(self) -> dict[str, str]:
+        return self.settings.describe(self.model)
+
+    @property
+    def provenance(self) -> str:
+        """One line for the header: what was computed with."""
+        weights = ",".join(digest[:16] for digest in self.weights.values())
+        facts = {"ID": "score_variants", "Version": self.facts["version"]}
+        facts |= {"Model": Path(self.inputs["model"]["source"]).name, "WeightsSHA256": weights}
+        facts |= {"Genome": Path(self.genome.path).name}
+        facts |= {"GenomeSHA256": str(self.inputs["genome"].get("sha256", "unknown"))[:16]}
+        facts |= {name.title().replace("_", ""): _word(value) for name, value in self.score_facts.items()}
+        return header_line(PROVENANCE, **facts, Precision=self.inputs["model"]["precision"])
+
+    def open(self) -> Any:
+        return open_records(self.variants, self.genome, self.regions)
+
+    def pieces(self, source: Source) -> Iterator[list[Numbered]]:
+        return read_pieces(source, self.shard or Shard())
+
+    def heading(self, header: Sequence[str]) -> Heading:
+        facts = [self.provenance]
+        if self.shard:
+            values = {"ID": str(self.shard.index), "Of": str(self.shard.of), "Piece": str(PIECE)}
+            facts.append(header_line(SHARD, **values))
+        declared = Declared(header, self.genome) if self.out.name.endswith(".bcf") else None
+        return Heading(header, self.definitions, facts, declared)
+
+    def score(self, piece: Sequence[Numbered]) -> tuple[list[ScoredRecord], Forwards]:
+        """Score the records of a piece together."""
+        alleles = [variant for _, record in piece for variant in record.variants]
+        found = score_alleles(self.model, self.genome, alleles, self.settings)
+        scored: list[ScoredRecord] = []
+        place = 0
+        for _, record in piece:
+            part = slice(place, place + len(record.alts))
+            scored.append((found.values[part], found.reasons[part]))
+            place = part.stop
+        return scored, found.forwards
+
+    def write_manifest(self, summary: Summary) -> None:
+        """Say beside the output what produced it; `run` is what a merge or a second run compares."""
+        write_manifest(
+            self.out.with_name(self.out.name + MANIFEST),
+            **self.inputs,
+            settings=self.settings,
+            definitions=self.definitions,
+            regions=self.region_names,
+            shard=self.shard_facts,
+            run=self.facts,
+            output=describe_file(self.out),
+            **summary.as_facts(),
         )
-        with opened as writer:
-            for records in _pieces(source):
-                alleles = [variant for record in records for variant in record.variants]
-                values, reasons, forwards, _ = score_alleles(model, genome, alleles, settings)
-                place = 0
-                for record in records:
-                    part = slice(place, place + len(record.alts))
-                    writer.write(record, values[part], reasons[part])
-                    place = part.stop
-                summary.records += len(records)
-                summary.alleles += len(alleles)
-                summary.reasons.update(reasons)
-                summary.forwards += forwards
-                if advance:
-                    advance(len(records))
-        index = _index(temporary) if out.name.endswith(".vcf.gz") else None
-        final_index = out.with_name(out.name + ".tbi")
-        if out.name.endswith(".vcf.gz"):
-            final_index.unlink(missing_ok=True)  # never an old index beside a new file
-    if index:
-        index.replace(final_index)
-        summary.indexed = True
-    write_manifest(
-        out.with_name(out.name + ".manifest.json"),
-        **inputs,
-        settings=settings,
-        definitions=definitions,
-        records=summary.records,
-        alleles=summary.alleles,
-        reasons={reason or "scored": count for reason, count in sorted(summary.reasons.items())},
-        forwards=summary.forwards._asdict(),
-    )
+
+
+def _word(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _stream(run: _Run, advance: Callable[[int], None] | None) -> Summary:
+    """Write each piece as soon as it is scored."""
+    summary = Summary()
+    with (
+        run.open() as source,
+        write_variants(run.out) as temporary,
+        closing(open_writer(temporary, run.heading(source.header))) as writer,
+    ):
+        for piece in run.pieces(source):
+            scored, forwards = run.score(piece)
+            for (place, record), (values, reasons) in zip(piece, scored, strict=True):
+                writer.write(place, record, values, reasons)
+                summary.count(reasons)
+            summary.forwards += forwards
+            writer.flush()
+            if advance:
+                advance(len(piece))
+        writer.finish()
+    if str(run.out) != STANDARD_OUTPUT:
+        summary.indexed = is_indexed(run.out)
+        run.write_manifest(summary)
     return summary
 
 
-def check_variants_path(out: str | Path) -> None:
-    """Raise OutputError, before any work is done, if scored variants cannot be written under this name.
-
-    Parameters
-    ----------
-    out : str or Path
-    """
-    out = Path(out)
-    if not out.name.endswith(ENDINGS):
-        raise OutputError(f"{out}: scored variants are written as {', '.join(ENDINGS)}")
-    if not out.parent.is_dir():
-        raise OutputError(f"{out}: the folder {out.parent} does not exist")
-
-
-def _provenance(model: dict[str, Any], settings: ScoreSettings) -> str:
-    """One line for the header: what was computed with."""
-    weights = ",".join(digest[:16] for digest in model["files"].values()) or "random"
-    version = package_versions()["hexamer"]
-    facts = {"Version": version, "Model": Path(model["source"]).name, "WeightsSHA256": weights}
-    facts |= {"Window": str(settings.window), "Anchor": settings.anchor, "Precision": model["precision"]}
-    return "<" + ",".join(f"{name}={value}" for name, value in facts.items()) + ">"
-
-
-def _pieces(source: VariantFile) -> Iterator[list[Record]]:
-    records = iter(source)
-    while piece := list(islice(records, PIECE)):
-        yield piece
-
-
-def _open_writer(
-    temporary: Path, out: Path, header: list[str], *, definitions: dict[str, str], provenance: str
-) -> "_Closing":
-    if out.name.endswith(".parquet"):
-        return _Closing(_ParquetWriter(temporary, list(definitions)))
-    if out.name.endswith((".tsv", ".tsv.gz")):
-        return _Closing(_TsvWriter(temporary, definitions))
-    return _Closing(_VcfWriter(temporary, header, definitions, provenance))
-
-
-class _Closing:
-    """Close a writer even when scoring fails."""
-
-    def __init__(self, writer: Writer) -> None:
-        self.writer = writer
-
-    def __enter__(self) -> Writer:
-        return self.writer
-
-    def __exit__(self, *_: object) -> None:
-        self.writer.close()
-
-
-def _text_out(path: Path) -> Any:
-    """Open a text or bgzip file for bytes."""
-    if path.name.endswith(".gz"):
-        import pysam
-
-        return pysam.BGZFile(str(path), "wb", index=None)
-    return path.open("wb")
-
-
-def _number(value: np.float32) -> str:
-    """Shortest text that reads back as the same float32; empty for NaN."""
-    return "" if np.isnan(value) else str(value)
-
-
-class _VcfWriter:
-    """The input's own lines, with our fields at the end of INFO."""
-
-    def __init__(self, path: Path, header: list[str], definitions: dict[str, str], provenance: str) -> None:
-        self.names = [PREFIX + name.upper() for name in definitions]
-        self.file = _text_out(path)
-        ours = tuple(f"##INFO=<ID={name}," for name in OURS)
-        lines = [line for line in header[:-1] if not line.startswith((*ours, "##hexamer="))]
-        lines += [
-            f'##INFO=<ID={name},Number=A,Type=Float,Description="{text}">'
-            for name, text in zip(self.names, definitions.values(), strict=True)
-        ]
-        lines.append(
-            f'##INFO=<ID={REASON},Number=A,Type=String,Description="Why an allele has no score; . where it has one">'
-        )
-        lines.append(f"##hexamer={provenance}")
-        self._write_lines([*lines, header[-1]])
-
-    def _write_lines(self, lines: list[str]) -> None:
-        self.file.write("".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape"))
-
-    def write(self, record: Record, values: Values, reasons: Sequence[str]) -> None:
-        fields = record.text.split("\t")
-        kept = [] if fields[7] in ("", ".") else [fields[7]]
-        if PREFIX in fields[7]:
-            kept = [entry for entry in fields[7].split(";") if entry.split("=")[0] not in OURS]
-        if not all(reasons):
-            for name, column in zip(self.names, values.T, strict=True):
-                kept.append(f"{name}=" + ",".join(_number(x) or "." for x in column))
-        if any(reasons):
-            kept.append(f"{REASON}=" + ",".join(reason or "." for reason in reasons))
-        fields[7] = ";".join(kept)
-        self._write_lines(["\t".join(fields)])
-
-    def close(self) -> None:
-        self.file.close()
-
-
-_KEYS = ("chrom", "pos", "id", "ref", "alt")
-
-
-class _TsvWriter:
-    """One row per allele; the definitions stand above the header as comments."""
-
-    def __init__(self, path: Path, definitions: dict[str, str]) -> None:
-        self.file = _text_out(path)
-        lines = [f"## {name}: {text}\n" for name, text in definitions.items()]
-        lines.append("\t".join([*_KEYS, *definitions, "reason"]) + "\n")
-        self.file.write("".join(lines).encode())
-
-    def write(self, record: Record, values: Values, reasons: Sequence[str]) -> None:
-        for alt, row, reason in zip(record.alts, values, reasons, strict=True):
-            cells = [record.chrom, str(record.pos), record.id, record.ref, alt]
-            cells += [_number(x) for x in row]
-            self.file.write(("\t".join([*cells, reason]) + "\n").encode("utf-8", "surrogateescape"))
-
-    def close(self) -> None:
-        self.file.close()
-
-
-class _ParquetWriter:
-    """One row per allele, written in groups."""
-
-    _GROUP = 50_000
-
-    def __init__(self, path: Path, scores: Sequence[str]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        text, whole, real = pa.string(), pa.int64(), pa.float32()
-        types = {"chrom": text, "pos": whole, "id": text, "ref": text, "alt": text}
-        self.schema = pa.schema({**types, **dict.fromkeys(scores, real), "reason": text})
-        self.file = pq.ParquetWriter(path, self.schema)
-        self.rows: list[tuple[Any, ...]] = []
-
-    def write(self, record: Record, values: Values, reasons: Sequence[str]) -> None:
-        for alt, row, reason in zip(record.alts, values.tolist(), reasons, strict=True):
-            numbers = (None if np.isnan(x) else x for x in row)
-            self.rows.append((record.chrom, record.pos, record.id, record.ref, alt, *numbers, reason))
-        if len(self.rows) >= self._GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.schema)
-        arrays = [pa.array(list(c), type=f.type) for c, f in zip(columns, self.schema, strict=True)]
-        self.file.write_table(pa.table(arrays, schema=self.schema))
-        self.rows = []
-
-    def close(self) -> None:
-        with ExitStack() as stack:
-            stack.callback(self.file.close)
-            self._flush()
-
-
-def _index(path: Path) -> Path | None:
-    """Make a tabix index beside a bgzip VCF; None where the records are not sorted, which tabix cannot index."""
-    import pysam
-
-    verbosity = pysam.set_verbosity(0)
-    index = path.with_name(path.name + ".tbi")
-    try:
-        pysam.tabix_index(str(path), preset="vcf", force=True)
-        return index
-    except (OSError, ValueError):
-        index.unlink(missing_ok=True)
+def _finished(run: _Run) -> Summary | None:
+    """Look for what an earlier run of the same has finished, with its file as it was written."""
+    path = run.out.with_name(run.out.name + MANIFEST)
+    if not (path.is_file() and run.out.is_file()) or journal_path(run.out).exists():
         return None
-    finally:
-        pysam.set_verbosity(verbosity)
+    try:
+        found = json.loads(path.read_text())
+        same = found["run"] == run.facts and found["shard"] == run.shard_facts
+        if not same or found["output"]["sha256"] != checksum(run.out):
+            return None
+        summary = Summary.of(found)
+    except (ValueError, KeyError, TypeError):
+        return None
+    summary.kept, summary.indexed = summary.records, is_indexed(run.out)
+    return summary
+
+
+def _score_file(run: _Run, resume: bool, advance: Callable[[int], None] | None) -> Summary:
+    """Score into the journal, then write the records with its scores."""
+    with run.open() as source:
+        header = source.header  # what cannot be opened is said before checksums are made
+    facts = run.facts | {"shard": str(run.shard or Shard())}
+    with Journal(run.out, facts, columns=len(run.settings.scores), resume=resume) as journal:
+        kept = journal.records
+        heading, version = run.heading(header), file_key(Path(run.variants))
+        with run.open() as source:
+            _survey(source, heading)
+        with run.open() as source:
+            for piece in islice(run.pieces(source), journal.pieces, None):
+                scored, forwards = run.score(piece)
+                journal.append(scored, forwards)
+                if advance:
+                    advance(len(piece))
+        if file_key(Path(run.variants)) != version:
+            raise VariantError(f"{run.variants}: was changed while it was scored; remove {journal.path} and begin anew")
+        summary = _write_scored(run, heading, journal)
+        summary.forwards, summary.kept, summary.indexed = journal.forwards, kept, is_indexed(run.out)
+        run.write_manifest(summary)
+        journal.remove()
+    return summary
+
+
+def _survey(source: Source, heading: Heading) -> None:
+    """Read all records: what is wrong with a file is said before it is scored, and not after hours."""
+    for record in source:
+        if heading.declared is not None:
+            try:
+                heading.declared.check(record)
+            except VariantError as problem:
+                raise VariantError(f"{source.name}:{record.line or ''}: {problem}") from None
+
+
+def _write_scored(run: _Run, heading: Heading, scored: Iterable[ScoredRecord]) -> Summary:
+    """Write the records of a file with scores that are there already."""
+    summary = Summary()
+    with (
+        run.open() as source,
+        write_variants(run.out) as temporary,
+        closing(open_writer(temporary, heading)) as writer,
+    ):
+        records = chain.from_iterable(run.pieces(source))
+        for (place, record), (values, reasons) in zip(records, scored, strict=True):
+            writer.write(place, record, values, reasons)
+            summary.count(reasons)
+        writer.finish()
+    return summary

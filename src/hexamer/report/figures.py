@@ -25,6 +25,17 @@ _BASELINES = {  # column: label, colour, marker
 }
 _MODEL = "#0072B2"
 _NAMES = {"all": "whole region", "cds": "CDS", "five_prime_utr": "5' UTR", "three_prime_utr": "3' UTR"}
+_METRICS = {  # what an evaluation of effects measures: heading, and what a score that knows nothing has
+    "auroc": ("AUROC", 0.5),
+    "auprc": ("AUPRC (line: share of positives)", None),
+    "spearman_effect": ("Spearman, effect with sign", 0.0),
+    "spearman_size": ("Spearman, size of effect", 0.0),
+    "spearman_absolute": ("Spearman, sizes of both", 0.0),
+    "severity_spearman": ("Spearman, severity", 0.0),
+    "severity_pearson": ("Pearson, severity", 0.0),
+}
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_MARKERS = "osD^vPX"  # one fewer: the ninth score shares its colour, not its marker
 _STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -123,3 +134,108 @@ def _ends(rows: pd.DataFrame) -> tuple["pd.Series[float]", "pd.Series[float]"]:
     """Find the lowest and the highest value of each row."""
     values = rows[["loss", *(column for column in _BASELINES if column in rows)]]
     return values.min(axis=1), values.max(axis=1)
+
+
+def draw_effects(table: pd.DataFrame, path: str | Path, *, title: str = "") -> None:
+    """Draw how well scores of variants do: a panel per metric, a line per group, a mark with its interval per score.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `evaluate_effects`.
+    path : str or Path
+        `.png` or `.svg`.
+    title : str
+        Such as the labels' name.
+
+    Raises
+    ------
+    OutputError
+        If the figure has another ending or cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    check_figure_path(path)
+    own = table[(table["rows"] == "own") & table["estimate"].notna()]
+    metrics = [metric for metric in _METRICS if (own["metric"] == metric).any()]
+    lines = list(own[["group", "value"]].drop_duplicates().itertuples(index=False, name=None))
+    scores = list(dict.fromkeys(own["score"]))
+    columns = max(1, min(len(metrics), 3))
+    deep = max(1, math.ceil(len(metrics) / columns))
+    height = max(len(lines), 1) * (0.18 + 0.13 * len(scores)) + 0.7
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(1.6 + 2.8 * columns, 0.9 + deep * height), layout="constrained")
+        axes = figure.subplots(deep, columns, sharey=True, squeeze=False).ravel()
+        for axis in axes[max(len(metrics), 1) :]:
+            axis.set_visible(False)
+        for axis, metric in zip(axes, metrics, strict=False):
+            _draw_metric(axis, own[own["metric"] == metric], lines, scores)
+            axis.set_title(_METRICS[metric][0], loc="left", fontweight="bold", fontsize=9)
+            if metric == "auroc":
+                _draw_control(axis, own[own["metric"] == "auroc_shuffled"], lines)
+        if metrics:
+            _name_lines(axes[0], own, lines)
+        else:
+            axes[0].text(0.5, 0.5, "no score has a value", ha="center", transform=axes[0].transAxes)
+            axes[0].set_yticks([])
+        marks = {label: mark for axis in axes for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+        if marks:
+            figure.legend(marks.values(), marks, loc="outside lower center", ncols=min(len(marks), 4), frameon=False)
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        with write_atomically(path) as temporary:
+            ending = Path(path).suffix[1:]
+            figure.savefig(temporary, format=ending, dpi=200, metadata={"Date": None} if ending == "svg" else None)
+
+
+def _draw_metric(axis: "Axes", rows: pd.DataFrame, lines: list[tuple[str, str]], scores: list[str]) -> None:
+    """Mark the scores of one metric, those of a group below each other in the order of the scores."""
+    place = {line: number for number, line in enumerate(lines)}
+    step = 0.8 / max(len(scores), 1)
+    for number, score in enumerate(scores):
+        own = rows[rows["score"] == score]
+        if own.empty:
+            continue
+        colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+        keys = zip(own["group"], own["value"], strict=True)
+        heights = [place[key] + (number - (len(scores) - 1) / 2) * step for key in keys]
+        axis.hlines(heights, own["low"], own["high"], color=colour, linewidth=2, alpha=0.5)
+        name = score if (own["sign"] > 0).all() else f"{score}, sign -1"
+        axis.scatter(own["estimate"], heights, c=colour, marker=marker, s=26, label=name, zorder=3)
+    chance = _METRICS[str(rows["metric"].iloc[0])][1]
+    if chance is not None:
+        axis.axvline(chance, color="black", linewidth=0.8, linestyle=":", zorder=1)
+    else:
+        for line, at in place.items():
+            here = rows[(rows["group"] == line[0]) & (rows["value"] == line[1])]
+            if len(here):
+                share = float((here["n_positive"] / here["n"]).mean())
+                axis.vlines(share, at - 0.45, at + 0.45, color="black", linewidth=0.8, linestyle=":")
+    axis.locator_params(axis="x", nbins=6)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="x", color="#EEEEEE")
+    axis.set_axisbelow(True)
+
+
+def _name_lines(axis: "Axes", own: pd.DataFrame, lines: list[tuple[str, str]]) -> None:
+    """Write each group's name and how many variants a score has there, the least and the most."""
+    names = []
+    for group, value in lines:
+        sizes = own.loc[(own["group"] == group) & (own["value"] == value), "n"]
+        least, most = sizes.min(), sizes.max()
+        count = f"{least:,}" if least == most else f"{least:,}-{most:,}"
+        names.append(f"{'all variants' if group == 'all' else value}\nn = {count}")
+    axis.set_yticks(range(len(lines)), names)
+    axis.set_ylim(len(lines) - 0.5, -0.5)
+
+
+def _draw_control(axis: "Axes", rows: pd.DataFrame, lines: list[tuple[str, str]]) -> None:
+    """Bands that hold 95 % of what shuffled labels give, the widest of the scores'."""
+    label: str | None = "labels shuffled, 95 %"
+    for place, line in enumerate(lines):
+        here = rows[(rows["group"] == line[0]) & (rows["value"] == line[1])]
+        if len(here):
+            edges, span = [place - 0.45, place + 0.45], (here["low"].min(), here["high"].max())
+            axis.fill_betweenx(edges, *span, color="#DDDDDD", linewidth=0, zorder=0, label=label)
+            label = None

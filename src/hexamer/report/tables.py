@@ -29,6 +29,15 @@ _SHOWN = {  # columns of an evaluation on the screen, and their headings
     "markov_pooled_two_sided": "p. two-sided",
 }
 _FORMS = {"perplexity": "{:,.0f}", "accuracy": "{:.4f}", "base_accuracy": "{:.4f}", "tokens": "{:,.0f}"}
+_METRICS = {  # metrics of an evaluation of effects on the screen, and their headings
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "spearman_effect": "rho effect",
+    "spearman_size": "rho size",
+    "spearman_absolute": "rho sizes",
+    "severity_spearman": "rho severity",
+    "severity_pearson": "r severity",
+}
 
 
 def check_table_path(path: str | Path) -> None:
@@ -122,3 +131,78 @@ def show_evaluation(table: pd.DataFrame) -> str:
         ]
     shown.loc[table["genome"].duplicated(), "genome"] = ""
     return str(shown.to_string(index=False))
+
+
+def show_effects(table: pd.DataFrame) -> str:
+    """Lay out an evaluation of effects for a screen: a line per group value and score, a column per metric.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `evaluate_effects`.
+
+    Returns
+    -------
+    str
+        Lines of text; intervals are of 95 %.
+
+    Examples
+    --------
+    >>> row = {"group": "all", "value": "all", "score": "llr", "rows": "own", "metric": "auroc", "n": 900}
+    >>> print(show_effects(pd.DataFrame([row | {"n_missing": 3, "estimate": 0.8, "low": 0.75, "high": 0.84}])))
+    group value score   n missing           AUROC
+                  llr 900       3 0.800 0.75-0.84
+    """
+    shown = []
+    for (group, value, score), rows in table[table["rows"] == "own"].groupby(["group", "value", "score"], sort=False):
+        line = {"group": group, "value": value} if group != "all" else {"group": "", "value": ""}
+        rows = rows[rows["metric"].isin(_METRICS)]
+        line |= {"score": score, "n": _span(rows["n"]), "missing": _span(rows["n_missing"])}
+        if "n_positive" in rows and rows["n_positive"].notna().any():
+            line["positive"] = f"{int(rows['n_positive'].max()):,}"
+        for row in rows.to_dict("records"):
+            line[_METRICS[row["metric"]]] = _with_interval(row["estimate"], row["low"], row["high"])
+        shown.append(line)
+    columns = ["group", "value", "score", "n", "positive", "missing", *_METRICS.values()]
+    found = pd.DataFrame(shown)
+    return str(found[[name for name in columns if name in found]].fillna("").to_string(index=False))
+
+
+def show_differences(differences: pd.DataFrame) -> str:
+    """Lay out the pairwise differences of an evaluation of effects for a screen, those over all variants.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        From `evaluate_effects`.
+
+    Returns
+    -------
+    str
+        Lines of text; empty where there is no pair.
+    """
+    rows = differences[(differences["group"] == "all") & differences["metric"].isin(_METRICS)]
+    lines = [
+        {
+            "difference": f"{row['score_a']} - {row['score_b']}",
+            "metric": _METRICS[row["metric"]],
+            "n": f"{row['n']:,}",
+            "estimate": _with_interval(row["difference"], row["low"], row["high"], between=" to "),
+            "p": "" if pd.isna(row["p"]) else f"{row['p']:.3g}",
+        }
+        for row in rows.to_dict("records")
+    ]
+    return str(pd.DataFrame(lines).to_string(index=False)) if lines else ""
+
+
+def _span(counts: "pd.Series[int]") -> str:
+    """Write a count, or the least and the most where metrics ask different rows."""
+    least, most = counts.min(), counts.max()
+    return f"{least:,}" if least == most else f"{least:,}-{most:,}"
+
+
+def _with_interval(estimate: float, low: float, high: float, between: str = "-") -> str:
+    if pd.isna(estimate):
+        return ""
+    between = " to " if low < 0 else between
+    return f"{estimate:.3f}" + (f" {low:.2f}{between}{high:.2f}" if high >= low else "")
