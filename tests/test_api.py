@@ -22,6 +22,7 @@ PUBLIC = [
     "Variant",
     "annotate_variants",
     "build_corpus",
+    "calibrate",
     "embed",
     "evaluate_effects",
     "evaluate_lm",
@@ -32,6 +33,7 @@ PUBLIC = [
     "read_variants",
     "save_model",
     "score_variants",
+    "train_variants",
 ]
 FOLDERS = ["genome", "tokens", "model", "embeddings", "training", "effects"]
 SLOW = {"torch", "pandas", "pysam", "anndata", "pyarrow", "huggingface_hub", "pydantic", "transformers", "safetensors"}

@@ -18,6 +18,7 @@ _HOMES = {
     "Variant": "hexamer.genome",
     "annotate_variants": "hexamer.effects",
     "build_corpus": "hexamer.tokens",
+    "calibrate": "hexamer.effects",
     "embed": "hexamer.embeddings",
     "evaluate_effects": "hexamer.effects",
     "evaluate_lm": "hexamer.training",
@@ -28,6 +29,7 @@ _HOMES = {
     "read_variants": "hexamer.genome",
     "save_model": "hexamer.model",
     "score_variants": "hexamer.effects",
+    "train_variants": "hexamer.effects",
 }
 
 __all__ = [*sorted(_HOMES)]

@@ -120,6 +120,12 @@ def score_variants(
     regions: Annotated[
         list[str] | None, typer.Option(help="Only records in these: 20:1,000-2,000, contigs, BED files; repeatable.")
     ] = None,
+    background: Annotated[
+        Path | None, typer.Option(help="From hexamer calibrate: adds percentiles of llr among random changes.")
+    ] = None,
+    annotation: Annotated[
+        Path | None, typer.Option(help="GTF or GFF3, where the background was made with one.")
+    ] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only this share of the records; see merge.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run that was stopped left off.")] = False,
     token_budget: BudgetOption = None,
@@ -127,8 +133,16 @@ def score_variants(
     device: DeviceOption = "auto",
 ) -> None:
     """Score the variants of a file; every record comes back, with scores or with a reason."""
-    from hexamer.effects import ScoreSettings, Shard, annotate_variants, check_variants_path
-    from hexamer.genome import Genome
+    from hexamer.effects import (
+        Background,
+        ScoreSettings,
+        Shard,
+        VariantClassifier,
+        annotate_variants,
+        check_variants_path,
+        is_classifier,
+    )
+    from hexamer.genome import Annotation, Genome
     from hexamer.manifest import make_settings
     from hexamer.model import load_model
 
@@ -147,8 +161,13 @@ def score_variants(
     check_variants_path(out)
     part = Shard.parse(shard) if shard is not None else None
     with Genome(genome) as reference:
-        encoder = load_model(model, device=device, precision=precision)
-        choice: dict[str, Any] = {"regions": regions or (), "shard": part, "resume": resume}
+        classifier = VariantClassifier.load(model) if is_classifier(model) else None
+        encoder = load_model(classifier.encoder["source"] if classifier else model, device=device, precision=precision)
+        companions: list[Any] = [classifier] if classifier else []
+        if background is not None:
+            elements = Annotation(annotation, reference) if annotation is not None else None
+            companions.append(Background.load(background, elements))
+        choice: dict[str, Any] = {"regions": regions or (), "shard": part, "resume": resume, "companions": companions}
         try:
             with _counter("variants") as advance:
                 summary = annotate_variants(
@@ -188,6 +207,126 @@ def merge(
     from hexamer.effects import merge as merge_shards
 
     _tell_summary(merge_shards(shards, out), out, "with scores")
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer calibrate --genome hg38.fa --out human.background",
+        "hexamer calibrate -g hg38.fa -o cds.background --annotation genes.gtf --sites 10000 --phases 6 --strands both",
+    )
+)
+def calibrate(
+    genome: GenomeOption,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File of the background, for score-variants --background.")],
+    model: ModelOption = "hexamer-tiny",
+    regions: Annotated[list[str] | None, typer.Option(help="Where to draw: 20:1,000-2,000; repeatable.")] = None,
+    annotation: Annotated[Path | None, typer.Option(help="GTF or GFF3: groups also by class of element.")] = None,
+    sites: Annotated[int, typer.Option(help="6-mers, of which all 18 SNVs are scored.")] = 3000,
+    indels: Annotated[int, typer.Option(help="Insertions and deletions of each class of length, each.")] = 150,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    window: Annotated[int, typer.Option(help="As for score-variants.")] = 6000,
+    phases: Annotated[int, typer.Option(help="As for score-variants.")] = 1,
+    strands: Annotated[str, typer.Option(help="As for score-variants.")] = "forward",
+    anchor: Annotated[str, typer.Option(help="As for score-variants.")] = "grid",
+    token_budget: BudgetOption = None,
+    precision: PrecisionOption = "exact",
+    device: DeviceOption = "auto",
+) -> None:
+    """Score random changes of a genome: what scores mean."""
+    from hexamer.effects import Draw, ScoreSettings
+    from hexamer.effects import calibrate as make_background
+    from hexamer.genome import Annotation, Genome, Interval
+    from hexamer.manifest import make_settings
+    from hexamer.model import load_model
+
+    table = {"window": window, "phases": phases, "strands": strands, "anchor": anchor, "token_budget": token_budget}
+    settings = make_settings(ScoreSettings, table, "calibrate")
+    if not out.absolute().parent.is_dir():
+        raise OutputError(f"{out}: the folder {out.parent} does not exist")
+    with Genome(genome) as reference:
+        elements = Annotation(annotation, reference) if annotation is not None else None
+        encoder = load_model(model, device=device, precision=precision)
+        with _counter("changes") as advance:
+            found = make_background(
+                encoder,
+                reference,
+                regions=[Interval.parse(region) for region in regions or ()],
+                draw=Draw(sites=sites, indels=indels, seed=seed),
+                annotation=elements,
+                settings=settings,
+                advance=advance,
+            )
+    found.save(out)
+    small = [f"{name} ({len(scores)})" for name, scores in found.groups.items() if len(scores) < 100]
+    _say(f"{sum(map(len, found.groups.values())):,} random changes in {len(found.groups)} groups")
+    if small:
+        _say(f"{len(small)} groups have fewer than 100 and give no percentile: {', '.join(sorted(small)[:8])}")
+    _say(f"wrote {out}")
+
+
+@app.command(
+    epilog=_examples(
+        "hexamer train-variants clinvar.tsv -g hg38.fa --label-column significance --positive Pathogenic -o clinvar/",
+        "hexamer train-variants mpra.vcf.gz -g hg38.fa --label-column ACTIVE --folds block -o mpra/",
+    )
+)
+def train_variants(
+    labels: Annotated[Path, typer.Argument(help="TSV, CSV, Parquet or VCF: chrom, pos, ref, alt and a label.")],
+    genome: GenomeOption,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the classifier and its evaluation.")],
+    label_column: Annotated[str, typer.Option(help="Column or INFO key of labels, 1 and 0.")] = "label",
+    positive: Annotated[list[str] | None, typer.Option(help="Word of the label column that means 1.")] = None,
+    negative: Annotated[list[str] | None, typer.Option(help="Word that means 0; by default all others.")] = None,
+    folds: Annotated[str, typer.Option(help="contig, block (of 1 Mb), or a column of LABELS.")] = "contig",
+    count: Annotated[int, typer.Option(help="Folds, of contigs or blocks.")] = 5,
+    features: Annotated[
+        str, typer.Option(help="Comma list of scores,difference,reference.")
+    ] = "scores,difference,reference",
+    model: ModelOption = "hexamer-tiny",
+    layer: Annotated[int, typer.Option(help="Layer of the embeddings; -1 is the last.")] = -1,
+    window: Annotated[int, typer.Option(help="As for score-variants.")] = 6000,
+    phases: Annotated[int, typer.Option(help="As for score-variants.")] = 1,
+    strands: Annotated[str, typer.Option(help="As for score-variants.")] = "forward",
+    token_budget: BudgetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train a classifier of variants on labels."""
+    from hexamer import effects
+    from hexamer.genome import Genome
+    from hexamer.manifest import describe_file, make_settings, write_manifest
+    from hexamer.model import load_model
+    from hexamer.report import write_table
+
+    reading = {"window": window, "phases": phases, "strands": strands, "layer": layer, "token_budget": token_budget}
+    chosen = {"features": tuple(name.strip() for name in features.split(",")), "scores": reading}
+    settings = make_settings(effects.ClassifierSettings, chosen, "train-variants")
+    _check_folder(out)
+    table = effects.read_labels(labels, label=label_column, positive=positive or [], negative=negative or [])
+    with Genome(genome) as reference:
+        encoder = load_model(model, device=device)
+        with _counter("variants") as advance:
+            trained = effects.train_variants(
+                encoder,
+                reference,
+                table,
+                label=label_column,
+                folds=folds,
+                count=count,
+                settings=settings,
+                advance=advance,
+            )
+    shown = ["probability", "llr", *(n for n in map(str, trained.table) if n.startswith(("only ", "without ")))]
+    with _counter("estimates") as advance:
+        found = effects.evaluate_effects(
+            trained.table, scores=shown, label=label_column, signs={"llr": -1}, advance=advance
+        )
+    _write_effects(found, out, title=f"{labels.name}, out of fold")
+    write_table(trained.table, out / "out_of_fold.tsv")
+    trained.classifier.save(out)
+    inputs = {"labels": describe_file(labels), "genome": describe_file(genome)}
+    facts = {"settings": settings, "folds": folds, "penalty": trained.penalty, "encoder": trained.classifier.encoder}
+    write_manifest(out / "manifest.json", **inputs, **facts, evaluation=found.manifest)
+    _say(f"wrote {out}; score-variants --model {out} uses it")
 
 
 @app.command(

@@ -99,13 +99,13 @@ def test_saved_and_loaded(background, tmp_path, model):
         again.check(model, ScoreSettings(scores=("l2",), window=120))
 
 
-def test_place_gives_a_percentile_or_says_how_small_the_group_is(background, model, genome):
+def test_columns_give_a_percentile_or_says_how_small_the_group_is(background, model, genome):
     ref = genome.fetch("20", 700, 701)
     variants = [Variant("20", 701, ref, alt) for alt in "ACGT" if alt != ref] + [Variant("20", 701, "N", "<DEL>")]
     scores = score_alleles(model, genome, variants, SMALL).values[:, 0]
     merged = Background({g: np.resize(v, 150) for g, v in background.groups.items()}, background.origin)
     for name, small in (("few", True), ("many", False)):
-        found = (background if small else merged).place(genome, variants, scores)
+        found = (background if small else merged).columns(model, genome, variants, {"llr": scores}, SMALL)
         assert np.isnan(found[:3, 0]).all() == small, name
         assert np.isnan(found[3]).all()
         assert (found[:3, 1] == 150).all() != small

@@ -5,9 +5,9 @@ from hexamer.effects.classifier import (
     ClassifierSettings,
     Features,
     VariantClassifier,
+    fit_classifier,
     is_classifier,
     read_features,
-    train_variants,
 )
 from hexamer.effects.score import ScoreSettings, score_alleles
 from hexamer.errors import SettingsError
@@ -34,15 +34,15 @@ def auroc(labels, scores):
 
 
 def test_what_can_be_learnt_is_learnt_and_what_cannot_is_not(model):
-    trained = train_variants(model, *drawn())
+    trained = fit_classifier(model, *drawn())
     assert auroc(drawn()[1], trained.probabilities) == pytest.approx(0.855, abs=0.03)  # of the one feature itself
-    noise = train_variants(model, *drawn(informative=0))
+    noise = fit_classifier(model, *drawn(informative=0))
     assert auroc(drawn(informative=0)[1], noise.probabilities) == pytest.approx(0.5, abs=0.07)
 
 
 def test_probabilities_are_calibrated(model):
     features, labels, *rest = drawn(4000)
-    found = train_variants(model, features, labels, *rest).probabilities
+    found = fit_classifier(model, features, labels, *rest).probabilities
     for low in np.arange(0.1, 0.8, 0.1):
         here = (found >= low) & (found < low + 0.1)
         assert labels[here].mean() == pytest.approx(found[here].mean(), abs=0.08)
@@ -51,9 +51,9 @@ def test_probabilities_are_calibrated(model):
 def test_a_label_has_no_part_in_its_own_probability(model):
     """Turning all labels of one fold around leaves that fold's regressions and calibration as they were."""
     features, labels, chroms, starts, folds = drawn()
-    first = train_variants(model, features, labels, chroms, starts, folds)
+    first = fit_classifier(model, features, labels, chroms, starts, folds)
     turned = np.where(folds == 2, ~labels, labels)
-    second = train_variants(model, features, turned, chroms, starts, folds)
+    second = fit_classifier(model, features, turned, chroms, starts, folds)
     here = folds == 2
     order = np.argsort(first.ablation["only scores"][here])
     np.testing.assert_allclose(first.ablation["only scores"][here], second.ablation["only scores"][here])
@@ -63,10 +63,10 @@ def test_a_label_has_no_part_in_its_own_probability(model):
 
 def test_ablation_names_each_family_alone_and_left_out(model):
     features, labels, *rest = drawn()
-    found = train_variants(model, features, labels, *rest).ablation
+    found = fit_classifier(model, features, labels, *rest).ablation
     assert set(found) == {f"{how} {name}" for how in ("only", "without") for name in features.values}
     assert auroc(labels, found["only scores"]) > 0.8 > 0.6 > auroc(labels, found["without scores"])
-    one = train_variants(model, features, labels, *rest, settings=ClassifierSettings(features=("scores",)))
+    one = fit_classifier(model, features, labels, *rest, settings=ClassifierSettings(features=("scores",)))
     assert one.ablation == {}
 
 
@@ -76,7 +76,7 @@ def test_variants_with_a_reason_are_left_out_and_stay_empty(model):
     for values in gaps.values():
         values[::7] = np.nan
     reasons = ["symbolic" if i % 7 == 0 else "" for i in range(len(labels))]
-    found = train_variants(model, Features(gaps, reasons), labels, *rest)
+    found = fit_classifier(model, Features(gaps, reasons), labels, *rest)
     assert np.isnan(found.probabilities).tolist() == [bool(reason) for reason in reasons]
 
 
@@ -103,7 +103,7 @@ def test_saved_and_loaded(model, genome, tmp_path):
     save_model(model, tmp_path / "m")
     encoder = load_model(tmp_path / "m")
     features, labels, *rest = drawn()
-    classifier = train_variants(encoder, features, labels, *rest).classifier
+    classifier = fit_classifier(encoder, features, labels, *rest).classifier
     (tmp_path / "c").mkdir()
     classifier.save(tmp_path / "c")
     assert is_classifier(tmp_path / "c")
@@ -122,10 +122,10 @@ def test_saved_and_loaded(model, genome, tmp_path):
 def test_mistakes(model):
     features, labels, chroms, starts, folds = drawn(60)
     with pytest.raises(SettingsError, match="lies in two folds"):
-        train_variants(model, features, labels, chroms, np.zeros(60), folds)
+        fit_classifier(model, features, labels, chroms, np.zeros(60), folds)
     with pytest.raises(SettingsError, match="2 folds with variants"):
-        train_variants(model, features, labels, chroms, starts, folds % 2)
+        fit_classifier(model, features, labels, chroms, starts, folds % 2)
     with pytest.raises(SettingsError, match="one class only in fold 3"):
-        train_variants(model, features, labels | (folds == 3), chroms, starts, folds)
+        fit_classifier(model, features, labels | (folds == 3), chroms, starts, folds)
     with pytest.raises(SettingsError, match="features size; scores, difference, reference"):
         ClassifierSettings(features=("size",))

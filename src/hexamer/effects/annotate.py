@@ -20,11 +20,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 
-from hexamer.effects.forwards import Forwards
+from hexamer.effects.forwards import Forwards, Table
 from hexamer.effects.heading import PROVENANCE, SHARD, Declared, Heading, header_line
 from hexamer.effects.journal import Journal, ScoredRecord, journal_path
 from hexamer.effects.score import PIECE, ScoreSettings, score_alleles
@@ -40,12 +41,37 @@ from hexamer.effects.selection import (
 )
 from hexamer.effects.writers import STANDARD_OUTPUT, check_variants_path, is_indexed, open_writer, write_variants
 from hexamer.errors import OutputError, SettingsError, VariantError
-from hexamer.genome import Genome, Interval
+from hexamer.genome import Genome, Interval, Variant
 from hexamer.genome.index import file_key
 from hexamer.manifest import checksum, describe_file, package_versions, write_manifest
 from hexamer.model import NucleotideTransformer, describe_model
 
 MANIFEST = ".manifest.json"
+
+
+class Companion(Protocol):
+    """What adds columns beside the scores: a background, a classifier."""
+
+    @property
+    def definitions(self) -> Mapping[str, str]:
+        """Name of each column to what it is."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What the columns depend on besides the scores."""
+
+    def columns(
+        self,
+        model: NucleotideTransformer,
+        genome: Genome,
+        variants: Sequence[Variant],
+        scores: Mapping[str, Table],
+        settings: ScoreSettings,
+    ) -> Table:
+        """Columns [V, n] of some variants, beside their scores [V] by name."""
+
+    def check(self, model: NucleotideTransformer, settings: ScoreSettings) -> None:
+        """Raise SettingsError unless it fits the scores."""
 
 
 @dataclass
@@ -101,6 +127,7 @@ def annotate_variants(
     settings: ScoreSettings | None = None,
     regions: str | Sequence[str | Interval] = (),
     shard: Shard | str | None = None,
+    companions: Sequence[Companion] = (),
     resume: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> Summary:
@@ -123,6 +150,8 @@ def annotate_variants(
         of the input, if it has one.
     shard : Shard or str, optional
         Only this share of the records, such as "2/8"; `merge` puts the shares together.
+    companions : sequence of Companion
+        A `Background` or a `VariantClassifier`: columns beside the scores.
     resume : bool
         Go on where an earlier run of the same was stopped. Without one this changes nothing.
     advance : callable, optional
@@ -140,14 +169,18 @@ def annotate_variants(
         If `out` has another ending, is the input itself, cannot be written, or an earlier run was stopped there and
         `resume` is not given.
     SettingsError
-        If a shard does not exist, or `shard` or `resume` is given for standard input or output.
+        If a shard does not exist, `shard` or `resume` is given for standard input or output, or a companion does not
+        fit the scores.
     """
     out = Path(out)
     check_variants_path(out)
     if Path(variants).exists() and out.exists() and out.samefile(variants):
         raise OutputError(f"{out}: is the input itself; another name would work")
     chosen = Shard.parse(shard) if isinstance(shard, str) else shard
-    run = _Run(model, genome, variants, out, settings or ScoreSettings(), read_regions(regions, genome), chosen)
+    settings = settings or ScoreSettings()
+    for companion in companions:
+        companion.check(model, settings)
+    run = _Run(model, genome, variants, out, settings, read_regions(regions, genome), chosen, tuple(companions))
     if is_stream(variants) or str(out) == STANDARD_OUTPUT:
         if resume or shard:
             raise SettingsError(
@@ -168,6 +201,7 @@ class _Run:
     settings: ScoreSettings
     regions: Regions | None
     shard: Shard | None
+    companions: tuple[Companion, ...] = ()
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
@@ -204,7 +238,10 @@ class _Run:
     def score_facts(self) -> dict[str, Any]:
         """The settings that change a number."""
         settings = dataclasses.asdict(self.settings)
-        return {name: value for name, value in settings.items() if name not in ("scores", "token_budget")}
+        found = {name: value for name, value in settings.items() if name not in ("scores", "token_budget")}
+        for companion in self.companions:
+            found |= companion.facts
+        return found
 
     @property
     def shard_facts(self) -> dict[str, int] | None:
@@ -212,7 +249,10 @@ class _Run:
 
     @cached_property
     def definitions(self) -> dict[str, str]:
-        return self.settings.describe(self.model)
+        found = self.settings.describe(self.model)
+        for companion in self.companions:
+            found |= companion.definitions
+        return found
 
     @property
     def provenance(self) -> str:
@@ -243,11 +283,14 @@ class _Run:
         """Score the records of a piece together."""
         alleles = [variant for _, record in piece for variant in record.variants]
         found = score_alleles(self.model, self.genome, alleles, self.settings)
+        scores = dict(zip(self.settings.scores, found.values.T, strict=True))
+        beside = [c.columns(self.model, self.genome, alleles, scores, self.settings) for c in self.companions]
+        values = np.concatenate([found.values, *beside], axis=1)
         scored: list[ScoredRecord] = []
         place = 0
         for _, record in piece:
             part = slice(place, place + len(record.alts))
-            scored.append((found.values[part], found.reasons[part]))
+            scored.append((values[part], found.reasons[part]))
             place = part.stop
         return scored, found.forwards
 
@@ -316,7 +359,7 @@ def _score_file(run: _Run, resume: bool, advance: Callable[[int], None] | None) 
     with run.open() as source:
         header = source.header  # what cannot be opened is said before checksums are made
     facts = run.facts | {"shard": str(run.shard or Shard())}
-    with Journal(run.out, facts, columns=len(run.settings.scores), resume=resume) as journal:
+    with Journal(run.out, facts, columns=len(run.definitions), resume=resume) as journal:
         kept = journal.records
         heading, version = run.heading(header), file_key(Path(run.variants))
         with run.open() as source:

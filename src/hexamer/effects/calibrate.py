@@ -9,6 +9,7 @@ other kinds by kind and length. With an annotation also by the class of the firs
 Source: our choice (docs/effects.md). Not here: scores (`score`), files of variants (`annotate`).
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -44,6 +45,8 @@ class Background:
         Scores of each group, ascending.
     origin : mapping of str to str
         What they were scored with (`describe_origin`), and on what.
+    annotation : Annotation, optional
+        Needed where groups are by class of element.
 
     Examples
     --------
@@ -52,9 +55,10 @@ class Background:
     ((10.5, 200), (nan, 0))
     """
 
-    def __init__(self, groups: Mapping[str, Values], origin: Mapping[str, str]) -> None:
-        self.groups, self.origin = dict(groups), dict(origin)
-        self.annotation: Annotation | None = None
+    def __init__(
+        self, groups: Mapping[str, Values], origin: Mapping[str, str], annotation: Annotation | None = None
+    ) -> None:
+        self.groups, self.origin, self.annotation = dict(groups), dict(origin), annotation
 
     def percentile(self, group: str, score: float) -> tuple[float, int]:
         """Say where a score lies in its group.
@@ -78,14 +82,41 @@ class Background:
         below = int(np.searchsorted(scores, np.float32(score), side="right"))
         return 100 * below / len(scores), len(scores)
 
-    def place(self, genome: Genome, variants: Sequence[Variant], scores: Values) -> Values:
+    @property
+    def definitions(self) -> dict[str, str]:
+        """What the two columns are."""
+        where = "the same bases around it, or kind and length" + (", and the same element" if self.annotation else "")
+        return {
+            "llr_percentile": f"Percent of random changes with {where} whose llr is as low or lower",
+            "llr_background": "Number of such random changes; below 100 there is no percentile",
+        }
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the two columns depend on: a checksum of all scores of the background."""
+        digest = hashlib.sha256(json.dumps(self.origin, sort_keys=True).encode())
+        for name, scores in sorted(self.groups.items()):
+            digest.update(name.encode() + scores.tobytes())
+        return {"background": digest.hexdigest()[:16]}
+
+    def columns(
+        self,
+        model: NucleotideTransformer,
+        genome: Genome,
+        variants: Sequence[Variant],
+        scores: Mapping[str, Values],
+        settings: ScoreSettings,
+    ) -> Values:
         """Percentile and group size of each variant.
 
         Parameters
         ----------
+        model : NucleotideTransformer
         genome : Genome
         variants : sequence of Variant
-        scores : float32 array [V]
+        scores : mapping of str to float32 array [V]
+            With "llr".
+        settings : ScoreSettings
 
         Returns
         -------
@@ -93,7 +124,7 @@ class Background:
             Percentile, NaN where there is none; scores of the group, NaN where the variant has no score.
         """
         found = np.full((len(variants), 2), np.nan, dtype=np.float32)
-        for i, (variant, score) in enumerate(zip(variants, scores, strict=True)):
+        for i, (variant, score) in enumerate(zip(variants, scores["llr"], strict=True)):
             if not np.isnan(score):
                 change = normalise(genome, variant)
                 group = find_group(genome, change, self.annotation) if isinstance(change, Change) else ""
@@ -102,6 +133,10 @@ class Background:
 
     def check(self, model: NucleotideTransformer, settings: ScoreSettings) -> None:
         """Raise SettingsError unless scores of these settings can be compared with this background."""
+        by_element = self.origin.get("annotation", "none") != "none"
+        if by_element != (self.annotation is not None):
+            how = "was made with an annotation; --annotation GTF" if by_element else "has no elements; no --annotation"
+            raise SettingsError(f"background: {how} would work")
         mine = describe_origin(model, settings)
         for name, value in mine.items():
             if self.origin.get(name) != value:
@@ -121,7 +156,7 @@ class Background:
             save_file(dict(sorted(self.groups.items())), temporary, metadata)
 
     @classmethod
-    def load(cls, path: str | Path) -> "Background":
+    def load(cls, path: str | Path, annotation: Annotation | None = None) -> "Background":
         """Read a file that `save` wrote.
 
         Raises
@@ -141,7 +176,7 @@ class Background:
             raise SettingsError(f"{path}: not a background ({problem}); hexamer calibrate makes one") from None
         if metadata.get("format") != _FORMAT:
             raise SettingsError(f"{path}: safetensors, but no background; hexamer calibrate makes one")
-        return cls(groups, json.loads(metadata["origin"]))
+        return cls(groups, json.loads(metadata["origin"]), annotation)
 
 
 def describe_origin(model: NucleotideTransformer, settings: ScoreSettings) -> dict[str, str]:
@@ -276,11 +311,13 @@ def calibrate(
     origin = describe_origin(model, settings) | {
         "precision": model.precision,
         "genome": json.dumps(describe_file(genome.path)),
+        "annotation": " ".join(path.name for path in annotation.paths) if annotation else "none",
         "regions": " ".join(str(place) for place in regions) or "all",
         "draw": json.dumps(asdict(draw)),
         "version": package_versions()["hexamer"],
     }
-    return Background({name: np.sort(np.array(values, dtype=np.float32)) for name, values in scores.items()}, origin)
+    groups = {name: np.sort(np.array(values, dtype=np.float32)) for name, values in scores.items()}
+    return Background(groups, origin, annotation)
 
 
 def draw_changes(genome: Genome, regions: Sequence[Interval], draw: Draw) -> Iterator[Variant]:

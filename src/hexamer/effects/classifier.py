@@ -9,8 +9,9 @@ Source: fine-tuned prioritisation of Dalla-Torre et al. (2025), section on varia
 is not published and is our choice. Not here: fine-tuning the encoder, metrics with intervals (`evaluate`).
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -216,7 +217,30 @@ class VariantClassifier:
             ) from None
         return cls(settings, facts["encoder"], mean, scale, weights, bias, slope, shift)
 
-    def check(self, model: NucleotideTransformer) -> None:
+    @property
+    def definitions(self) -> dict[str, str]:
+        """What the column is."""
+        return {"probability": "Probability of the positive class, by a classifier trained on labelled variants"}
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the column depends on: a checksum of the classifier's numbers."""
+        numbers = [*self.mean, *self.scale, *self.weights, self.bias, self.slope, self.shift]
+        return {"classifier": hashlib.sha256(np.array(numbers, dtype=np.float64).tobytes()).hexdigest()[:16]}
+
+    def columns(
+        self,
+        model: NucleotideTransformer,
+        genome: Genome,
+        variants: Sequence[Variant],
+        scores: Mapping[str, npt.NDArray[np.float32]],
+        settings: ScoreSettings,
+    ) -> npt.NDArray[np.float32]:
+        """Probability of each variant, float32 [V, 1], read as in training; NaN where there is a reason."""
+        features = read_features(model, genome, variants, self.settings.scores)
+        return self.predict(features).astype(np.float32)[:, None]
+
+    def check(self, model: NucleotideTransformer, settings: ScoreSettings | None = None) -> None:
         """Raise SettingsError unless the encoder is the one that the features were made with."""
         if describe_model(model)["files"] != self.encoder["files"]:
             raise SettingsError(f"the classifier was trained on {self.encoder['source']}, this is {model.source}")
@@ -239,7 +263,7 @@ class Trained(NamedTuple):
     """C of the final regression."""
 
 
-def train_variants(
+def fit_classifier(
     model: NucleotideTransformer,
     features: Features,
     labels: npt.ArrayLike,
@@ -249,7 +273,7 @@ def train_variants(
     *,
     settings: ClassifierSettings | None = None,
 ) -> Trained:
-    """Train a classifier of variants.
+    """Fit a classifier on features of labelled variants.
 
     Parameters
     ----------
