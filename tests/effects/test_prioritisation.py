@@ -18,7 +18,7 @@ def table(genome):
     rows = [("chr20", place + 1, bases[place], "ACGT"["ACGT".index(bases[place]) - 1]) for place in places]
     found = pd.DataFrame(rows, columns=["chrom", "pos", "ref", "alt"])
     found["known"] = np.arange(len(found)) % 2.0
-    found["alt"] = np.where(found["known"] > 0, found["ref"] + "ACGTTGCATT", found["alt"])
+    found["alt"] = np.where(found["known"] > 0, found["ref"] + "ACGTTG", found["alt"])
     found.loc[3, "known"] = np.nan
     found.loc[5, "alt"] = "<DEL>"
     found["part"] = (found["pos"] // 1500).astype(str)
