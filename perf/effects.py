@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from engine import SHAPES, Jobs, elapsed, machine_times, make_peer, peer_hidden
 
-from hexamer.effects import score_variants
+from hexamer.effects import ScoreSettings, score_variants
 from hexamer.model import NucleotideTransformer, set_precision
 
 
@@ -38,16 +38,18 @@ class Row:
     figure: float | None = None
 
 
-DEFAULTS: dict[str, Any] = {}
+ONE: dict[str, Any] = {"phases": 1, "strands": "forward", "scores": ("llr",)}
+EVERY: dict[str, Any] = {"phases": 6, "strands": "both"}
+SHIPPED: dict[str, Any] = {}
 ROWS = (
-    Row("saturation of 48 bases", "T", "dense", {}, 75),
-    Row("saturation of 48 bases", "50M", "dense", {}, 75),
-    Row("scattered SNVs", "T", "apart", {}, 5),
-    Row("scattered SNVs", "50M", "apart", {}, 5),
-    Row("saturation, 6 phases, 2 strands", "T", "dense", {"phases": 6, "strands": "both"}),
-    Row("scattered, 6 phases, 2 strands", "T", "apart", {"phases": 6, "strands": "both"}),
-    Row("saturation, as shipped", "T", "dense", DEFAULTS),
-    Row("scattered, as shipped", "T", "apart", DEFAULTS),
+    Row("saturation of 48 bases", "T", "dense", ONE, 75),
+    Row("saturation of 48 bases", "50M", "dense", ONE, 75),
+    Row("scattered SNVs", "T", "apart", ONE, 5),
+    Row("scattered SNVs", "50M", "apart", ONE, 5),
+    Row("saturation, 6 phases, 2 strands", "T", "dense", EVERY),
+    Row("scattered, 6 phases, 2 strands", "T", "apart", EVERY),
+    Row("saturation, as shipped", "T", "dense", SHIPPED),
+    Row("scattered, as shipped", "T", "apart", SHIPPED),
 )
 PEER_VARIANTS = 4
 
@@ -78,7 +80,8 @@ def measure(row: Row, folder: Path, samples: int) -> tuple[dict[str, float], dic
         with torch.inference_mode():
             return [head(hidden) for hidden in peer_hidden(subject, ids, 8)]
 
-    readings = row.options.get("phases", 1) * (2 if row.options.get("strands") == "both" else 1)
+    settings = ScoreSettings(**row.options)
+    readings = settings.phases * (2 if settings.strands == "both" else 1)
     sides = {
         "exact": (ours, model, len(variants)),
         "peer": (theirs, peer, PEER_VARIANTS / readings),

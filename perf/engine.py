@@ -191,7 +191,9 @@ class Jobs:
             return torch.cosine_similarity(torch.stack(hidden[::2]), torch.stack(hidden[1::2]))
 
         def ours(model: NucleotideTransformer) -> torch.Tensor:
-            table = score_variants(model, self.genome, variants, (score,), window=5994).table
+            table = score_variants(
+                model, self.genome, variants, (score,), window=5994, phases=1, strands="forward"
+            ).table
             return torch.as_tensor(table[score].to_numpy())
 
         return ours, theirs, len(variants), for_peer

@@ -76,7 +76,10 @@ def main() -> None:
         ref = genome.fetch(region.chrom, place, place + 1)
         if ref in "ACGT":
             variants.append(Variant(region.chrom, place + 1, ref, str(rng.choice(sorted(set("ACGT") - {ref})))))
-    scores = [score_variants(model, genome, variants).table["llr"].to_numpy() for model in (exact, fast)]
+    scores = [
+        score_variants(model, genome, variants, phases=1, strands="forward").table["llr"].to_numpy()
+        for model in (exact, fast)
+    ]
     peer = [peer_scores(side, exact, genome, variants) for side in peers]
     known = np.isfinite(scores[0])
     off = np.abs(scores[0] - peer[0])[known].max()

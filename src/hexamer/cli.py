@@ -106,7 +106,9 @@ def score_variants(
         Path, typer.Option("--out", "-o", help=".vcf, .vcf.gz, .bcf, .tsv, .tsv.gz, .parquet; - is VCF on stdout.")
     ],
     model: ModelOption = "hexamer-tiny",
-    scores: Annotated[str, typer.Option(help="Comma list of llr,llr_sd,l1,l2,cosine,dot,loss,loss_diff.")] = "llr",
+    scores: Annotated[
+        str, typer.Option(help="Comma list of llr,llr_sd,l1,l2,cosine,dot,loss,loss_diff.")
+    ] = "llr,llr_sd",
     window: Annotated[int, typer.Option(help="Bases around each variant, at most what the model reads.")] = 6000,
     layer: Annotated[int, typer.Option(help="Layer that distances compare; -1 is the last.")] = -1,
     pool: Annotated[
@@ -115,8 +117,8 @@ def score_variants(
     anchor: Annotated[
         str, typer.Option(help="6-mers start every 6 bases (grid) or at the variant (variant).")
     ] = "grid",
-    phases: Annotated[int, typer.Option(help="Ways of placing 6-mers that are averaged: 1, 2, 3 or 6.")] = 1,
-    strands: Annotated[str, typer.Option(help="forward, or the mean of both.")] = "forward",
+    phases: Annotated[int, typer.Option(help="Ways of placing 6-mers that are averaged: 1, 2, 3 or 6.")] = 2,
+    strands: Annotated[str, typer.Option(help="The mean of both, or forward.")] = "both",
     regions: Annotated[
         list[str] | None, typer.Option(help="Only records in these: 20:1,000-2,000, contigs, BED files; repeatable.")
     ] = None,
@@ -225,8 +227,8 @@ def calibrate(
     indels: Annotated[int, typer.Option(help="Insertions and deletions of each class of length, each.")] = 150,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     window: Annotated[int, typer.Option(help="As for score-variants.")] = 6000,
-    phases: Annotated[int, typer.Option(help="As for score-variants.")] = 1,
-    strands: Annotated[str, typer.Option(help="As for score-variants.")] = "forward",
+    phases: Annotated[int, typer.Option(help="As for score-variants.")] = 2,
+    strands: Annotated[str, typer.Option(help="As for score-variants.")] = "both",
     anchor: Annotated[str, typer.Option(help="As for score-variants.")] = "grid",
     token_budget: BudgetOption = None,
     precision: PrecisionOption = "exact",
@@ -285,8 +287,8 @@ def train_variants(
     model: ModelOption = "hexamer-tiny",
     layer: Annotated[int, typer.Option(help="Layer of the embeddings; -1 is the last.")] = -1,
     window: Annotated[int, typer.Option(help="As for score-variants.")] = 6000,
-    phases: Annotated[int, typer.Option(help="As for score-variants.")] = 1,
-    strands: Annotated[str, typer.Option(help="As for score-variants.")] = "forward",
+    phases: Annotated[int, typer.Option(help="As for score-variants.")] = 2,
+    strands: Annotated[str, typer.Option(help="As for score-variants.")] = "both",
     token_budget: BudgetOption = None,
     device: DeviceOption = "auto",
 ) -> None:

@@ -148,7 +148,7 @@ def test_tables_have_a_row_per_allele(model, genome, vcf, tmp_path):
     tsv = pd.read_csv(tmp_path / "x.tsv", sep="\t", comment="#", keep_default_na=False, na_values=[""])
     assert lines_of(tmp_path / "x.tsv") == lines_of(tmp_path / "x.tsv.gz")
     parquet = pd.read_parquet(tmp_path / "x.parquet")
-    assert list(parquet.columns) == ["record", "chrom", "pos", "id", "ref", "alt", "llr", "reason"]
+    assert list(parquet.columns) == ["record", "chrom", "pos", "id", "ref", "alt", "llr", "llr_sd", "reason"]
     assert len(parquet) == len(tsv) == 9
     pd.testing.assert_series_equal(parquet["llr"], tsv["llr"], check_dtype=False, atol=1e-4)
     assert parquet["reason"].tolist() == tsv["reason"].fillna("").tolist()

@@ -8,7 +8,7 @@ from hexamer.effects.score import ScoreSettings, score_alleles
 from hexamer.errors import SettingsError
 from hexamer.genome import Annotation, Change, Genome, Interval, Variant, normalise, reverse_complement
 
-SMALL = ScoreSettings(scores=("llr",), window=120)
+SMALL = ScoreSettings(scores=("llr",), window=120, phases=1, strands="forward")
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +94,9 @@ def test_saved_and_loaded(background, tmp_path, model):
     assert {k: v.tolist() for k, v in again.groups.items()} == {k: v.tolist() for k, v in background.groups.items()}
     again.check(model, SMALL)
     with pytest.raises(SettingsError, match="made with phases 1, the scores are of phases 6"):
-        again.check(model, ScoreSettings(scores=("llr",), window=120, phases=6))
+        again.check(model, ScoreSettings(scores=("llr",), window=120, phases=6, strands="forward"))
     with pytest.raises(SettingsError, match="percentiles are of llr"):
-        again.check(model, ScoreSettings(scores=("l2",), window=120))
+        again.check(model, ScoreSettings(scores=("l2",), window=120, phases=1, strands="forward"))
 
 
 def test_columns_give_a_percentile_or_says_how_small_the_group_is(background, model, genome):

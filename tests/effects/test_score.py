@@ -11,6 +11,8 @@ from hexamer.genome import Change, Genome, Variant, normalise, reverse_complemen
 from hexamer.model import ModelConfig, NucleotideTransformer
 from hexamer.tokens import MASK_ID
 
+ONE = {"phases": 1, "strands": "forward"}
+
 
 @pytest.fixture
 def variants(genome):
@@ -24,7 +26,7 @@ def variants(genome):
 
 def test_scores_equal_the_slow_obvious_way(model, genome, variants):
     """Each allele by itself, in full forward passes, from the window written out by hand."""
-    table = score_variants(model, genome, variants, tuple(SCORES), window=600, anchor="variant").table
+    table = score_variants(model, genome, variants, tuple(SCORES), window=600, anchor="variant", **ONE).table
     for variant, row in zip(variants, table.itertuples(), strict=True):
         if not 594 < variant.start < 8000:
             continue
@@ -56,7 +58,7 @@ def test_indels_equal_the_slow_obvious_way(model, genome):
     for start, ref, alt in indels:
         variant = Variant("20", start, bases[start - 1] + ref, bases[start - 1] + alt)
         change = normalise(genome, variant)
-        found = score_variants(model, genome, [variant], ("llr", "l2", "loss_diff"), window=600).table.iloc[0]
+        found = score_variants(model, genome, [variant], ("llr", "l2", "loss_diff"), window=600, **ONE).table.iloc[0]
         first = change.start // 6 * 6 - 49 * 6
         altered = bases[: change.start] + change.alt + bases[change.end :]
         span = max(len(change.ref), len(change.alt))
@@ -154,14 +156,14 @@ def test_a_score_is_the_mean_of_its_readings_and_llr_sd_their_spread(model, geno
     np.testing.assert_allclose(found.values[:, 0], each.mean(1), rtol=1e-6)
     np.testing.assert_allclose(found.values[:, 1], each.std(1, ddof=1), rtol=1e-5)
     np.testing.assert_allclose(found.values[:, 2], found.readings["cosine"].mean(1), rtol=1e-6)
-    one = score_alleles(model, genome, variants[3:9], ScoreSettings(scores=("llr", "llr_sd"), window=600))
+    one = score_alleles(model, genome, variants[3:9], ScoreSettings(scores=("llr", "llr_sd"), window=600, **ONE))
     assert np.isnan(one.values[:, 1]).all()
     np.testing.assert_array_equal(one.values[:, 0], found.readings["llr"][:, 0])
 
 
 def test_phases_that_the_tokens_do_not_have(genome):
     model = NucleotideTransformer(ModelConfig(layers=1, width=8, heads=2, ffn=8, k=3)).eval()
-    with pytest.raises(SettingsError, match="tokens of 3 bases have no such phases; 1 would work"):
+    with pytest.raises(SettingsError, match="tokens of 3 bases have no such phases; 1 or 3 would work"):
         score_variants(model, genome, [Variant("20", 5, "A", "C")], phases=6)
 
 
@@ -212,11 +214,11 @@ def test_variants_of_a_token_share_forward_passes(model, genome):
         if alt != ref
     ]
     twice = [*every, *every[:5]]
-    assert score_variants(model, genome, twice).manifest["forwards"] == {"run": 2, "asked": 41}
-    found = score_variants(model, genome, twice, ("llr", "cosine"))
+    assert score_variants(model, genome, twice, **ONE).manifest["forwards"] == {"run": 2, "asked": 41}
+    found = score_variants(model, genome, twice, ("llr", "cosine"), **ONE)
     assert found.manifest["forwards"] == {"run": 2 + 2 + 36, "asked": 41 + 82}
     assert found.table["cosine"].iloc[:5].tolist() == found.table["cosine"].iloc[36:].tolist()
-    apart = score_variants(model, genome, every, anchor="variant")
+    apart = score_variants(model, genome, every, anchor="variant", **ONE)
     assert apart.manifest["forwards"] == {"run": 12, "asked": 36}
     assert not np.allclose(apart.table["llr"], found.table["llr"].iloc[:36])
 

@@ -62,7 +62,7 @@ class ScoreSettings:
 
     __pydantic_config__ = STRICT
 
-    scores: tuple[str, ...] = ("llr",)
+    scores: tuple[str, ...] = ("llr", "llr_sd")
     """Names out of `SCORES`."""
     window: int = 6000
     """Bases around the variant; never more than the model reads."""
@@ -70,10 +70,10 @@ class ScoreSettings:
     """Layer of the embeddings that distances compare; -1 is the last."""
     pool: Literal["token", "mean"] = "token"
     """What distances compare: the mean over the tokens in which the alleles can differ, or over the window."""
-    phases: int = 1
+    phases: int = 2
     """Ways of placing 6-mers that are averaged: 1, 2, 3 or 6."""
-    strands: Strands = "forward"
-    """Read the forward strand, or average "both"."""
+    strands: Strands = "both"
+    """Average "both", or read the "forward" strand."""
     anchor: Anchor = "grid"
     """Where tokens start: at multiples of 6 bases from the contig's start ("grid"), so that variants of one token share
     forward passes, or at the variant ("variant")."""
@@ -143,13 +143,13 @@ def score_variants(
     model: NucleotideTransformer,
     genome: Genome,
     variants: Sequence[Variant],
-    scores: Sequence[str] = ("llr",),
+    scores: Sequence[str] = ("llr", "llr_sd"),
     *,
     window: int = 6000,
     layer: int = -1,
     pool: Literal["token", "mean"] = "token",
-    phases: int = 1,
-    strands: Strands = "forward",
+    phases: int = 2,
+    strands: Strands = "both",
     anchor: Anchor = "grid",
 ) -> VariantScores:
     r"""Score variants against a genome.
@@ -260,7 +260,10 @@ def read_alleles(
     """
     reader = WindowReader(model, genome, settings.window, settings.anchor)
     if reader.k % settings.phases:
-        raise SettingsError(f"phases {settings.phases}: tokens of {reader.k} bases have no such phases; 1 would work")
+        few = " or ".join(str(count) for count in PHASES if reader.k % count == 0)
+        raise SettingsError(
+            f"phases {settings.phases}: tokens of {reader.k} bases have no such phases; {few} would work"
+        )
     longest = int(LONGEST_SPAN * reader.tokens * reader.k)
     reasons: list[str] = []
     alleles: list[Allele] = []
