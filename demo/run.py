@@ -23,7 +23,7 @@ OUT = Path("demo-out")
 GENOME = str(HERE / "chr20.fa.gz")
 SCORED, VECTORS = OUT / "variants.scored.vcf.gz", OUT / "windows.h5ad"
 COMMANDS = [
-    ["score-variants", str(HERE / "variants.vcf.gz"), "--genome", GENOME, "--out", str(SCORED)],
+    ["score-variants", str(HERE / "variants.vcf.gz"), "--genome", GENOME, "--out", str(SCORED), "--window", "1200"],
     ["embed", str(HERE / "windows.bed"), "--genome", GENOME, "--out", str(VECTORS)],
     ["doctor"],
 ]
@@ -62,7 +62,7 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 def show_surprises(scores: pd.DataFrame) -> None:
     """Print the alleles that the model expects least."""
-    table = Table(title="SNVs that the model expects least", title_justify="left")
+    table = Table(title="Variants that the model expects least", title_justify="left")
     for name in ("chr20 position", "id", "change", "allele frequency", "llr (nats)"):
         table.add_column(name, justify="left" if name in ("id", "change") else "right")
     for row in scores.nsmallest(8, "llr").itertuples():
