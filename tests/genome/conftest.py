@@ -1,7 +1,11 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hexamer.genome import Genome
+
+DEMO = Path(__file__).parents[2] / "demo"
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
@@ -24,3 +28,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("HEXAMER_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Genome]:
+    with Genome(DEMO / "chr20.fa.gz") as genome:
+        yield genome
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Genome]:
+    """A contig whose ends are near: 1-based 1 A, 2 C, 3 G, 4 T, 5 T, 6 A."""
+    (tmp_path / "tiny.fa").write_text(">20\nACGTTA\n")
+    with Genome(tmp_path / "tiny.fa") as genome:
+        yield genome

@@ -10,7 +10,8 @@ from hexamer.genome.fasta import Genome, read_sequences, reverse_complement
 from hexamer.genome.haplotypes import Cohort, Haplotype
 from hexamer.genome.intervals import Interval, read_intervals
 from hexamer.genome.normalise import Change, left_align, normalise, right_align
-from hexamer.genome.variant_tables import VariantTable, open_variants, parse_variant
+from hexamer.genome.spellings import parse_variant
+from hexamer.genome.variant_tables import VariantTable, open_variants
 from hexamer.genome.variants import Record, Variant, VariantFile, read_variants
 
 __all__ = [
