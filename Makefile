@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format types check lock clean
+.PHONY: help setup demo quick test lint format types check lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -14,6 +14,9 @@ setup: .venv/ready  ## make .venv from the lock files
 
 demo: .venv/ready  ## score 1000 Genomes variants and embed windows with hexamer-tiny
 	@$(BIN)/python demo/run.py
+
+quick: .venv/ready  ## run the tests that take a minute: commands, docs, errors, tokens
+	$(BIN)/python -m pytest -q tests/test_cli.py tests/test_docs.py tests/test_errors.py tests/tokens
 
 test: .venv/ready  ## run the tests
 	$(BIN)/python -m pytest -q

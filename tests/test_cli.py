@@ -2,8 +2,12 @@
 
 import gzip
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +20,7 @@ from hexamer import cli
 from hexamer.embeddings import read_embeddings
 from hexamer.model import save_model
 
+PRETRAIN = import_module("hexamer.training.pretrain")  # the package has a function of this name
 COMMANDS = [
     "score-variants",
     "merge",
@@ -196,14 +201,141 @@ def test_standard_input(model_folder, genome, fasta, tmp_path):
     assert (tmp_path / "o.tsv").read_text().endswith("\tiupac\n")
 
 
-def test_pretrain_takes_several_files_behind_genome(run, fasta, tmp_path, monkeypatch):
+@pytest.fixture
+def small(monkeypatch):
+    """The size "tiny", made tinier, so that a run takes a second."""
     from hexamer.model import SIZES, ModelConfig
 
     monkeypatch.setitem(SIZES, "tiny", ModelConfig(layers=1, width=8, heads=2, ffn=8))
+
+
+RECIPE = """
+max_steps = 4
+tokens = 40
+step_tokens = 80
+evaluate_every = 2
+[schedule]
+warmup = 2
+cooldown = 1
+[[genomes]]
+name = "human"
+fasta = "{fasta}"
+hold_out = ["20:1-4,000"]
+"""
+
+
+@pytest.fixture
+def recipe(small, fasta, tmp_path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE.format(fasta=fasta))
+    return path
+
+
+def test_sizes_of_the_help_page_are_the_model_s():
+    from hexamer.model import SIZES
+
+    assert list(SIZES) == list(cli.SIZES)
+
+
+OWN = ("embed", "pretrain", "build-corpus", "export-checkpoint", "evaluate-lm", "doctor")
+
+
+@pytest.mark.parametrize("command", OWN)
+def test_the_list_of_commands_has_whole_sentences(command):
+    page = CliRunner().invoke(cli.app, ["--help"], terminal_width=80).output
+    (line,) = [line for line in page.splitlines() if line.split()[:1] == [command]]
+    assert line.endswith(".")
+    assert not line.endswith("...")
+
+
+def test_pretrain_says_what_came_of_it_and_what_is_next(run, recipe, tmp_path):
+    out = tmp_path / "a run"
+    code, _, err = run("pretrain", recipe, "--out", out)
+    assert code == 0, err
+    assert "step 4  held out: human 8." in err
+    lines = err.splitlines()[-3:]
+    assert lines[0].startswith("4 steps, 320 tokens; held out: human 8.")
+    assert lines[1] == f"wrote {out}/model and {out}/loss.png"
+    assert lines[2] == f"next: hexamer evaluate-lm '{out}/model' --corpus '{out}/corpus'"
+    assert (out / "loss.png").exists()
+    code, _, err = run("evaluate-lm", out / "model", "--corpus", out / "corpus", "-o", tmp_path / "lm.tsv")
+    assert (code, "learn" in err) == (0, False), "its own corpus"
+    assert "all 6-mers alike: 8.318" in err
+    manifest = json.loads((tmp_path / "lm.tsv.manifest.json").read_text())
+    assert manifest["held_out"]["model_learnt_from"] == "this corpus"
+
+
+def test_evaluate_lm_says_whether_the_model_may_have_seen_it(run, recipe, fasta, model_folder, tmp_path):
+    assert run("pretrain", recipe, "--out", tmp_path / "run")[0] == 0
+    assert run("build-corpus", fasta, "--hold-out", "20:5,000-9,000", "--out", tmp_path / "rep.corpus")[0] == 0
+    trained = tmp_path / "run" / "model"
+    expected = {
+        trained: f"{trained} learnt from another corpus than {tmp_path}/rep.corpus; its held-out regions may have been "
+        "training sequence",
+        model_folder: f"held out of the corpus; nothing says that {model_folder} did not learn from it",
+    }
+    for model, line in expected.items():
+        code, _, err = run("evaluate-lm", model, "-c", tmp_path / "rep.corpus", "-o", tmp_path / "t.tsv")
+        assert code == 0, err
+        assert err.splitlines().count(line) == 1
+        said = json.loads((tmp_path / "t.tsv.manifest.json").read_text())["held_out"]
+        assert said["model_learnt_from"] == ("another corpus" if model == trained else "unknown")
+
+
+def test_pretrain_goes_on_without_its_recipe(run, recipe, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    for arguments in (["--out", out], [recipe, "--out", out]):
+        code, _, err = run("pretrain", "--resume", *arguments)
+        assert (code, err.count("\n")) == (2, 1)
+        assert f"{out}: holds no run to resume (no settings.toml); without --resume one would begin there" in err
+    with monkeypatch.context() as patch:
+        patch.setattr(PRETRAIN, "held_out_losses", stop)
+        code, _, err = run("pretrain", recipe, "--out", out)
+    assert (code, err.splitlines()[-1]) == (130, "hexamer: stopped")
+    code, _, err = run("pretrain", "--resume", "--out", out)
+    assert code == 0, err
+    assert "no checkpoint in" in err
+    code, _, err = run("pretrain", "--resume", "--out", out)
+    assert code == 0, err
+    assert "going on from checkpoints/step-00000004 (step 4 of 4)" in err
+    code, _, err = run("pretrain", recipe, "--resume", "--out", out, "--seed", 3)
+    assert code == 2
+    assert "another seed (0, not 3); its own settings would work, and to train longer a new run: --from" in err
+
+
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_a_signal_ends_says_where_it_goes_on(run, recipe, tmp_path, monkeypatch):
+    drawn = PRETRAIN.draw_batches
+
+    def draw(sampler, processes, step, *, batch):
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return drawn(sampler, processes, step, batch=batch)
+
+    monkeypatch.setattr(PRETRAIN, "draw_batches", draw)
+    code, _, err = run("pretrain", recipe, "--out", tmp_path / "run")
+    assert code == 130
+    assert re.search(
+        r"^hexamer: stopped after step (\d); --resume goes on from checkpoints/step-0000000\1$", err, flags=re.MULTILINE
+    )
+
+
+def test_a_short_run_scales_the_warmup_of_its_recipe(run, recipe, tmp_path):
+    code, _, err = run("pretrain", recipe, "--out", tmp_path / "run", "--max-steps", 1)
+    assert code == 0, err
+    assert "warm-up of 2 and cooldown of 1 steps scaled to 1 and 0, for 1 steps instead of 4" in err
+    assert "1 step, 80 tokens" in err
+
+
+def test_pretrain_takes_several_files_behind_genome(run, fasta, tmp_path, small):
     other = tmp_path / "other.fa"
     other.write_text(">x\n" + "ACGTTGCAAC" * 900 + "\n")
     code, _, err = run("pretrain", "--genome", fasta, other, "--out", tmp_path / "run", "--max-steps", 1)
     assert code == 0, err
+    assert "nothing was held out" in err
     assert (tmp_path / "run" / "model" / "config.json").exists()
     code, _, err = run("evaluate-lm", tmp_path / "run/model", "--corpus", tmp_path / "run/corpus")
     assert code == 2
@@ -230,6 +362,41 @@ def test_build_corpus_from_fasta_and_from_a_manifest(run, fasta, tmp_path):
     assert said.splitlines()[1].split()[0] == "human"
 
 
+def test_build_corpus_refuses_to_replace_another_corpus(run, fasta, tmp_path):
+    out = tmp_path / "corpus"
+    code, first, err = run("build-corpus", fasta, "--out", out)
+    assert code == 0, err
+    assert "9,044" in first, "thousands stand apart"
+    assert "nothing is held out: evaluate-lm would have nothing to ask" in err
+    code, again, err = run("build-corpus", fasta, "--out", out)
+    assert (code, again) == (0, first)
+    assert err.splitlines()[-1] == f"{out} holds this corpus already: nothing to do"
+    code, said, err = run("build-corpus", fasta, "--out", out, "--hold-out", "20:1-600")
+    assert (code, said) == (2, "")
+    assert f"{out}: holds another corpus (small); another folder, or removing it, would work" in err
+
+
+def test_held_out_regions_are_given_one_by_one(run, fasta, tmp_path):
+    for command in (["build-corpus", fasta], ["pretrain", "--genome", fasta]):
+        code, _, err = run(*command, "--hold-out", "20:1-600", "short", "--out", tmp_path / "x")
+        assert code == 2
+        assert "short: no such file; if it is to be held out too, --hold-out 20:1-600 --hold-out short would" in err
+
+
+@pytest.mark.parametrize(
+    ("counted", "said"),
+    [
+        (("bases", 0, None, 0), "0.0 Mb"),
+        (("bases", 77_700_000, 155_400_000, 1.0), "77.7 of 155.4 Mb  77.7 Mb/s  1 s left"),
+        (("windows", 4, 400, 2.0), "4 of 400 windows  2.0 windows/s  3 min left"),
+        (("windows", 400, 400, 200.0), "400 of 400 windows  2.0 windows/s"),
+        (("records", 3000, None, 2.0), "3,000 records  1,500.0 records/s"),
+    ],
+)
+def test_what_a_count_says(counted, said):
+    assert cli._tell_count(*counted) == said
+
+
 def test_evaluate_lm_writes_tables_and_a_figure(run, fasta, genome, model_folder, tmp_path):
     build = ("build-corpus", fasta, "--hold-out", "20:1-4,000", "--out", tmp_path / "corpus")
     assert run(*build)[0] == 0
@@ -249,6 +416,7 @@ def test_evaluate_lm_writes_tables_and_a_figure(run, fasta, genome, model_folder
     elements = pd.read_csv(tmp_path / "lm.tsv", sep="\t")["element"].tolist()
     assert elements == ["all", "exon", "promoter", "intergenic"]
     assert "<svg" in (tmp_path / "lm.svg").read_text()
+    assert "no SNP near 1%, 5%, 10% with a whole window in the held-out regions; frequencies are counted from" in err
     assert '"masking": "random"' in (tmp_path / "lm.tsv.manifest.json").read_text()
 
 
@@ -258,6 +426,14 @@ def test_evaluate_lm_looks_at_all_files_before_it_evaluates(run, fasta, genome, 
     row = f"\t100\t.\t{genome.fetch('20', 99, 100)}\tN\t.\t.\t.\tGT\t0|1"
     here, there = (write_vcf(tmp_path / f"{c}.vcf.gz", [c + row], ["ann"]) for c in ("20", "short"))
     plain = write_vcf(tmp_path / "plain.vcf", ["20" + row], ["ann"])
+    snps = [genome.fetch("20", place, place + 1) for place in (1999, 2009)]
+    first, second = ([ref, "ACGT"["ACGT".index(ref) - 1]] for ref in snps)
+    for name, alleles, call in (("mismatch", second[::-1], "1|1"), ("unphased", second, "0/1")):
+        lines = [
+            "\t".join(["20", str(pos), ".", *pair, ".", ".", ".", "GT", gt])
+            for pos, pair, gt in ((2000, first, "0|1"), (2010, alleles, call))
+        ]
+        write_vcf(tmp_path / f"{name}.vcf.gz", lines, ["ann"])
     (tmp_path / "other.fa").write_text(">20\nACGT\n")
     (tmp_path / "a.gtf").write_text('chr9\tx\texon\t1\t4\t.\t+\t.\tgene_id "g"; transcript_id "t";\n')
     for options, part in (
@@ -265,6 +441,11 @@ def test_evaluate_lm_looks_at_all_files_before_it_evaluates(run, fasta, genome, 
         (["--variants", plain, "-g", fasta], "not compressed with bgzip"),
         (["--variants", there, "-g", fasta], "no record on 20, where the held-out regions lie"),
         (["--variants", here, "-g", tmp_path / "no.fa"], "no.fa"),
+        (["--variants", tmp_path / "mismatch.vcf.gz", "-g", fasta], "give the reference that the variants were called"),
+        (
+            ["--variants", tmp_path / "unphased.vcf.gz", "-g", fasta],
+            "instance with shapeit or Beagle\n",
+        ),
         (["--variants", here, "-g", tmp_path / "other.fa"], "no contig of it has a held-out region"),
         (["--annotation", f"small={tmp_path}/no.gtf"], "no.gtf: no such file"),
         (["--annotation", f"small={tmp_path}/a.gtf"], "is it of another assembly?"),
@@ -312,6 +493,12 @@ MISTAKES = {
     "a recipe with options of FASTA files": ("build-corpus {tmp}/s.tsv -o {tmp}/c --hold-out 20", "by itself"),
     "a checkpoint that is none": ("export-checkpoint {tmp} -o {tmp}/m", "config.json: missing"),
     "a model to go on from that is none": ("pretrain -g {fasta} -o {tmp}/run --from {tmp}/no", "was not found"),
+    "a model with a size of another": (
+        "pretrain -g {fasta} -o {tmp}/run --from {model} --size tiny",
+        "and size = 'tiny' given; a model to start from has its own sizes",
+    ),
+    "nothing to resume": ("pretrain --resume -o {tmp}/run", "holds no run to resume"),
+    "a folder around a model": ("doctor --model {model}/..", "/small would work"),
     "no recipe and no genome": ("pretrain", "one TOML recipe, or --genome"),
     "a corpus that is none": ("evaluate-lm {model} --corpus {tmp}", "holds no corpus.json"),
     "a table of an unknown kind": ("evaluate-lm {model} -c {tmp} -o {tmp}/t.csv", ".parquet or .tsv"),

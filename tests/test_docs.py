@@ -1,7 +1,9 @@
 """Documentation that cannot go stale: its Python runs, its commands exist, its tables match the code."""
 
+import importlib.util
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,10 @@ from typer.testing import CliRunner
 
 from hexamer import cli
 from hexamer.errors import REASONS
+from hexamer.manifest import make_settings
+from hexamer.report.tables import HEADINGS
+from hexamer.training import PretrainConfig
+from hexamer.training.recipe import read_recipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -58,3 +64,36 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_tables_of_recipe_keys_are_the_code_s():
+    spec = importlib.util.spec_from_file_location("recipe_keys", ROOT / "scripts" / "recipe_keys.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = script.PAGE.read_text()
+    written = text.split(script.BEGIN)[1].split(script.END)[0].strip()
+    assert written == script.write_tables().strip(), "python scripts/recipe_keys.py writes them anew"
+
+
+def test_recipes_in_pages_are_complete():
+    blocks = [block for page in PAGES for block in re.findall(r"```toml\n(.*?)```", page.read_text(), flags=re.DOTALL)]
+    assert blocks
+    for block in blocks:
+        assert make_settings(PretrainConfig, tomllib.loads(block), "docs").rows
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.name)
+def test_recipes_can_be_read(recipe: Path):
+    assert read_recipe(recipe)[0].rows
+
+
+def test_the_headings_of_an_evaluation_are_explained():
+    text = (ROOT / "docs" / "training.md").read_text()
+    table = text.split("| column of the file | on the screen | meaning |")[1].split("\n\n")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines()[2:]]
+    shown = [heading.strip() for _, headings in rows for heading in headings.split(",") if heading.strip()]
+    assert shown == [heading for heading in HEADINGS.values() if heading not in ("genome", "region", "element")]
+    columns = set(re.findall(r"`(\w+)`", " ".join(names for names, _ in rows)))
+    assert set(HEADINGS) - {"genome", "region", "element", "interval"} <= columns

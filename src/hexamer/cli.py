@@ -7,11 +7,11 @@ with the traceback when HEXAMER_TRACEBACK is set.
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,11 +29,30 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
+SIZES = (
+    "tiny",
+    "nucleotide-transformer-500m-human-ref",
+    "nucleotide-transformer-500m-1000g",
+    "nucleotide-transformer-2.5b-1000g",
+    "nucleotide-transformer-2.5b-multi-species",
+    "nucleotide-transformer-v2-50m-multi-species",
+    "nucleotide-transformer-v2-100m-multi-species",
+    "nucleotide-transformer-v2-250m-multi-species",
+    "nucleotide-transformer-v2-500m-multi-species",
+    "nucleotide-transformer-v2-50m-3mer-multi-species",
+    "agro-nucleotide-transformer-1b",
+)
+"""Those of `hexamer.model`, which a help page does not wait for."""
+
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="hexamer-tiny, a model folder, or a hub id.")]
 GenomeOption = Annotated[Path, typer.Option("--genome", "-g", help="Reference FASTA: plain, gzip or bgzip.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
 BudgetOption = Annotated[
     int | None, typer.Option(help="Tokens that go through the encoder at a time; by default what suits the device.")
+]
+HoldOutOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Contig or region (chr1:1-5,000, from 1, end included); repeatable."),
 ]
 PrecisionOption = Annotated[
     Any, typer.Option(metavar="TEXT", parser=str, help="exact (float32), or fast (products in bfloat16).")
@@ -49,48 +68,71 @@ def _say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def _is_first() -> bool:
+    """Whether this is the first of torchrun's processes, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _say_once(text: str) -> None:
     """Say what every process of torchrun would say: the first prints it, the others leave it for torchrun's report."""
-    if os.environ.get("RANK", "0") == "0":
+    if _is_first():
         _say(text)
     elif report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         message = {"message": text, "extraInfo": {"timestamp": int(time.time())}}
         Path(report).write_text(json.dumps({"message": message}))
 
 
+class _Count:
+    """One count on stderr; told beforehand how many there will be, it shows what is left too."""
+
+    def __init__(self, bar: Any, task: Any, kind: str) -> None:
+        self.bar, self.task, self.kind = bar, task, kind
+
+    def expect(self, total: int) -> None:
+        self.bar.update(self.task, total=total)
+
+    def __call__(self, count: int) -> None:
+        state = self.bar.tasks[self.task]
+        if not state.started:
+            self.bar.start_task(self.task)
+        self.bar.advance(self.task, count)
+        told = _tell_count(self.kind, state.completed, state.total, state.elapsed or 0.0)
+        self.bar.update(self.task, description=told, visible=True)
+
+
+def _tell_count(kind: str, done: float, total: float | None, seconds: float) -> str:
+    """Say how many of a kind are done, of how many, how fast, and how long the rest takes."""
+    scale, unit = (1e6, "Mb") if kind == "bases" else (1.0, kind)
+    form = "{:,.1f}" if unit == "Mb" else "{:,.0f}"
+    said = form.format(done / scale) + (f" of {form.format(total / scale)}" if total else "") + f" {unit}"
+    if not (seconds and done):
+        return said
+    said += f"  {done / scale / seconds:,.1f} {unit}/s"
+    left = seconds * ((total or 0) / done - 1)
+    return said + (f"  {left:.0f} s left" if 0 < left < 90 else f"  {left / 60:.0f} min left" if left > 0 else "")
+
+
 @contextmanager
-def _counter(what: str) -> Iterator[Callable[[int], None]]:
-    """Count and speed on stderr, for work whose length is not known beforehand."""
+def _counter(what: str) -> Iterator[_Count]:
+    """Count and speed on stderr."""
     with _counters(what) as (advance,):
         yield advance
 
 
 @contextmanager
-def _counters(*kinds: str) -> Iterator[list[Callable[[int], None]]]:
+def _counters(*kinds: str) -> Iterator[list[_Count]]:
     """Several counts, each shown and timed from its first number on."""
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.completed:,.0f} {task.description}"),
-        TextColumn("{task.fields[speed]}"),
-    )
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        tasks = [bar.add_task(kind, total=None, speed="", start=i == 0, visible=i == 0) for i, kind in enumerate(kinds)]
-
-        def advance(task: TaskID, count: int) -> None:
-            state = bar.tasks[task]
-            if not state.started:
-                bar.start_task(task)
-            bar.advance(task, count)
-            speed = f"{state.completed / state.elapsed:,.1f} {state.description}/s" if state.elapsed else ""
-            bar.update(task, speed=speed, visible=True)
-
-        yield [partial(advance, task) for task in tasks]
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks = [
+            bar.add_task(_tell_count(kind, 0, None, 0), total=None, start=i == 0, visible=i == 0)
+            for i, kind in enumerate(kinds)
+        ]
+        yield [_Count(bar, task, kind) for task, kind in zip(tasks, kinds, strict=True)]
 
 
 @app.command(
@@ -400,35 +442,52 @@ def _count(items: Any, advance: Callable[[int], None]) -> Iterator[Any]:
 
 
 @app.command(
-    epilog=_examples(
-        "hexamer pretrain recipes/hexamer-tiny.toml --out runs/mine",
+    epilog="\b\nSizes:\n"
+    + "\n".join(f"  {name}" for name in SIZES)
+    + "\n\n"
+    + _examples(
+        "hexamer pretrain recipes/first-try.toml --out runs/first",
         "hexamer pretrain --genome yeast.fa.gz fly.fa.gz --hold-out chrIV --out runs/quick --max-steps 200",
     )
 )
 def pretrain(
     inputs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RECIPE]", help="TOML recipe; options replace its values.")
+        list[Path] | None, typer.Argument(metavar="RECIPE", help="TOML recipe; options replace its values.")
     ] = None,
     genome: Annotated[
         list[str] | None,
-        typer.Option("--genome", "-g", metavar="FASTA ...", help="FASTA files in place of a recipe's."),
+        typer.Option("--genome", "-g", metavar="FASTA ...", help="FASTA files in place of a recipe's genomes."),
     ] = None,
-    hold_out: Annotated[list[str] | None, typer.Option(help="Contigs or regions of --genome never trained on.")] = None,
-    out: Annotated[str | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
-    size: Annotated[str | None, typer.Option(help="Named size of the encoder: tiny, or a published model.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights, windows and masks.")] = None,
+    hold_out: HoldOutOption = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Folder of the run; a recipe's by default.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Named size of the encoder, as listed below; a recipe's, or tiny.")
+    ] = None,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Optimiser steps; a recipe's, or 1000. A recipe's warm-up and cooldown are shortened if need be."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, windows and masks; a recipe's, or 0.")] = None,
     start_from: Annotated[
-        str | None, typer.Option("--from", metavar="MODEL", help="Go on training this model, on these genomes.")
+        str | None,
+        typer.Option("--from", metavar="MODEL", help="Begin with this model's weights; all else begins anew."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, whose settings need not be given again.")
+    ] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train an encoder on genomes by masked language modelling."""
-    from hexamer.manifest import make_settings, read_settings
+    """Train an encoder on genomes, by masked tokens.
+
+    The run writes into --out: corpus/, settings.toml, log.jsonl, checkpoints/, and at its end model/, manifest.json and
+    loss.png. Ctrl-C ends it after its step, with a checkpoint; a second one at once.
+    """
+    from hexamer.manifest import make_settings
     from hexamer.training import PretrainConfig
     from hexamer.training import pretrain as train
-    from hexamer.training.recipe import find_model
+    from hexamer.training.recipe import SETTINGS, find_model, read_recipe
 
     given: dict[str, Any] = {"out": out, "size": size, "max_steps": max_steps, "seed": seed}
     # A recipe's paths start at its folder, those of the command line here.
@@ -436,6 +495,10 @@ def pretrain(
     # `--genome a.fa b.fa`: what follows the first file arrives as an argument.
     recipes = [path for path in inputs or [] if path.suffix == ".toml" or not genome]
     files = [*(genome or []), *(str(path) for path in inputs or [] if path not in recipes)]
+    if resume and out and not (recipes or files):
+        recipes = [Path(out) / SETTINGS]
+        if not recipes[0].exists():
+            raise OutputError(f"{out}: holds no run to resume (no {SETTINGS}); without --resume one would begin there")
     if len(recipes) > 1 or not (recipes or (files and out)):
         raise SettingsError("pretrain: one TOML recipe, or --genome FASTA with --out FOLDER, would work")
     if files:
@@ -443,13 +506,30 @@ def pretrain(
     elif hold_out:
         raise SettingsError("--hold-out belongs to --genome; in a recipe, hold_out stands under [[genomes]]")
     if recipes:
-        config = read_settings(PretrainConfig, recipes[0], **given)
+        config, note = read_recipe(recipes[0], **given)
+        if note and _is_first():
+            _say(note)
     else:
         config = make_settings(PretrainConfig, {k: v for k, v in given.items() if v is not None}, "pretrain")
     base = recipes[0].parent if recipes and not files else Path()
     train(config, resume=resume, relative_to=base, device=device)
-    if os.environ.get("RANK", "0") == "0":  # torchrun's other processes have nothing to add
-        _say(f"wrote {config.out}/model")
+    if _is_first():  # torchrun's other processes have nothing to add
+        _end_run(Path(config.out), config.starting_at(base).corpus)
+
+
+def _end_run(out: Path, corpus: str) -> None:
+    """Draw the losses of a run that has ended, and say what it has come to and what may come next."""
+    from hexamer.report import draw_training
+    from hexamer.training.journal import read_log, summarise
+
+    records = read_log(out / "log.jsonl")
+    draw_training(records, out / "loss.png", title=str(out))
+    _say(summarise(records))
+    _say(f"wrote {out}/model and {out}/loss.png")
+    if any("held_out" in record for record in records):
+        _say(f"next: {shlex.join(['hexamer', 'evaluate-lm', f'{out}/model', '--corpus', corpus or f'{out}/corpus'])}")
+    else:
+        _say("nothing was held out: hold_out (or --hold-out) in another run would show whether it learns")
 
 
 def _sources(files: list[str], hold_out: list[str]) -> list[dict[str, Any]]:
@@ -458,6 +538,8 @@ def _sources(files: list[str], hold_out: list[str]) -> list[dict[str, Any]]:
     from hexamer.tokens import has_region
 
     sources, unknown = [], set(hold_out)
+    if hold_out and (missing := [file for file in files if not Path(file).exists()]):
+        raise _no_files(missing, hold_out)
     for file in files:
         with Genome(file) as genome:
             own = [region for region in hold_out if has_region(genome, region)]
@@ -466,6 +548,12 @@ def _sources(files: list[str], hold_out: list[str]) -> list[dict[str, Any]]:
     if unknown:
         raise SettingsError(f"--hold-out {', '.join(sorted(unknown))}: no such contig in {', '.join(files)}")
     return sources
+
+
+def _no_files(missing: list[str], hold_out: list[str]) -> SettingsError:
+    """Say what is wrong with `--hold-out a b`, whose second word arrives as a file."""
+    options = " ".join(f"--hold-out {region}" for region in [*hold_out, *missing])
+    return SettingsError(f"{', '.join(missing)}: no such file; if it is to be held out too, {options} would work")
 
 
 @app.command(
@@ -480,23 +568,29 @@ def build_corpus(
         typer.Argument(metavar="RECIPE | MANIFEST | FASTA ...", help="TOML recipe, TSV of genomes, or FASTA files."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the corpus.")],
-    hold_out: Annotated[list[str] | None, typer.Option(help="Contigs or regions of FASTA files held out.")] = None,
+    hold_out: HoldOutOption = None,
     variants: Annotated[
-        list[str] | None, typer.Option(help="Phased VCF or BCF of a population, of a single FASTA.")
+        list[str] | None, typer.Option(help="Phased VCF or BCF of a population, of a single FASTA; repeatable.")
     ] = None,
 ) -> None:
-    """Write genomes as a memory-mapped corpus, and say what they hold."""
-    from hexamer.manifest import make_settings, read_settings
+    """Write genomes as a memory-mapped corpus.
+
+    A table says what it holds. A genome of a FASTA file is named after the file, up to the first dot. A folder that
+    holds another corpus is refused.
+    """
+    from hexamer.manifest import make_settings
+    from hexamer.report import explain_corpus, show_corpus
     from hexamer.tokens import build_corpus as build
-    from hexamer.tokens import read_sources
+    from hexamer.tokens import find_corpus, read_sources
     from hexamer.training import PretrainConfig
+    from hexamer.training.recipe import read_recipe
 
     first = inputs[0]
     is_table = first.suffix in (".toml", ".tsv")
     if is_table and (len(inputs) > 1 or hold_out or variants):
         raise SettingsError(f"{first}: one recipe or manifest by itself, or FASTA files with options, would work")
     if first.suffix == ".toml":
-        genomes = read_settings(PretrainConfig, first, out="corpus").starting_at(first.parent).sources()
+        genomes = read_recipe(first, out="corpus")[0].starting_at(first.parent).sources()
     elif first.suffix == ".tsv":
         genomes = read_sources(first)
     else:
@@ -505,29 +599,17 @@ def build_corpus(
             raise SettingsError("--variants belongs to a single FASTA; a manifest names variants for each genome")
         given = {"out": "corpus", "genomes": [source | {"variants": variants or ()} for source in sources]}
         genomes = make_settings(PretrainConfig, given, "build-corpus").genomes
-    # Records of variant files are read before any base: there a count of them stands in the first line.
-    kinds = ("records", "bases") if any(source.variant_files for source in genomes) else ("bases",)
-    with _counters(*kinds) as counts:
-        corpus = build(genomes, out, advance=counts[-1], advance_records=counts[0])
-    typer.echo(_corpus_table(corpus))
-    _say(f"wrote {out}")
-
-
-def _corpus_table(corpus: Any) -> str:
-    """Tabulate what each genome of a corpus holds."""
-    import pandas as pd
-
-    rows = []
-    for entry in corpus.entries:
-        held_out = sum(len(span) for span in corpus.spans(entry["name"], held_out=True))
-        row = {"genome": entry["name"], "contigs": len(entry["contigs"]), "bases": entry["bases"], "n": entry["n"]}
-        row |= {"iupac": entry["iupac"], "soft_masked": entry["soft_masked"], "held_out": held_out}
-        row |= {"share": entry["weight"] / (sum(corpus.genomes.values()) or 1)}
-        if population := entry.get("population"):
-            row |= {"people": population["individuals"], "alleles": population["variants"]}
-            row |= {"left_out": sum(population["left_out"].values())}
-        rows.append(row)
-    return str(pd.DataFrame(rows).to_string(index=False, float_format="{:.3f}".format))
+    corpus = find_corpus(genomes, out)
+    said = f"{out} holds this corpus already: nothing to do" if corpus else f"wrote {out}"
+    if corpus is None:
+        # Records of variant files are read before any base: there a count of them stands in the first line.
+        kinds = ("records", "bases") if any(source.variant_files for source in genomes) else ("bases",)
+        with _counters(*kinds) as counts:
+            bases, records = counts[-1], counts[0]
+            corpus = build(genomes, out, replace=True, expect=bases.expect, advance=bases, advance_records=records)
+    typer.echo(show_corpus(corpus))
+    _say(explain_corpus(corpus))
+    _say(said)
 
 
 @app.command(
@@ -540,7 +622,10 @@ def export_checkpoint(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of a run, of one process or sharded.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
 ) -> None:
-    """Make a model folder in the hub's layout of a training checkpoint."""
+    """Make a model folder of a training checkpoint.
+
+    It has the hub's layout. The end of a run makes one by itself, `model/`, of the last step.
+    """
     from hexamer.training import export_checkpoint as export
 
     export(checkpoint, out)
@@ -577,18 +662,27 @@ def evaluate_lm(
     seed: Annotated[int, typer.Option(help="Of the masks.")] = 0,
     device: DeviceOption = "auto",
 ) -> None:
-    """Restore masked tokens of held-out sequence, beside token frequencies and Markov chains (nats per token)."""
+    """Restore masked tokens of held-out sequence.
+
+    Losses stand beside those of token frequencies and Markov chains, in nats per token.
+    """
     from typing import cast
 
     from hexamer.genome import Genome
     from hexamer.manifest import describe_file, write_manifest
     from hexamer.model import describe_model, load_model
-    from hexamer.report import check_figure_path, check_table_path, draw_evaluation, show_evaluation, write_table
+    from hexamer.report import (
+        check_figure_path,
+        check_table_path,
+        draw_evaluation,
+        explain_evaluation,
+        show_evaluation,
+        write_table,
+    )
     from hexamer.tokens import Corpus
+    from hexamer.training import check_variants, held_out_regions, judge_held_out, measure_overlap
     from hexamer.training import evaluate_lm as evaluate
-    from hexamer.training import held_out_regions, measure_overlap
     from hexamer.training.reconstruction import MaskingKind
-    from hexamer.training.snps import check_variants
 
     files = _named_files(annotation or [])
     if out is not None:
@@ -602,14 +696,21 @@ def evaluate_lm(
         with Genome(genome) as reference:
             check_variants(variants, reference, held_out_regions(read, reference)[1])
     encoder = load_model(model, device=device)
+    learnt_from, warning = judge_held_out(model, encoder.source, read)
+    if warning:
+        _say(warning)
     length = encoder.config.max_tokens if tokens is None else tokens
     options: dict[str, Any] = {"windows": windows, "tokens": length, "seed": seed}
+    # Before the long work: what is wrong with single records is met here.
+    drawn = _draw_snps(encoder, read, variants, genome, options) if variants and genome else []
 
     def finish(table: Any, name: str = "") -> None:
         """Write a table as soon as it is made: what comes after it may fail."""
         typer.echo(
             "\n" + table.to_string(index=False, float_format="{:.4f}".format) if name else show_evaluation(table)
         )
+        if not name:
+            _say(explain_evaluation(table, k=encoder.tokenizer.k))
         if out is not None:
             path = out.with_name(f"{out.stem}.{name}{out.suffix}") if name else out
             write_table(table, path)
@@ -617,7 +718,8 @@ def evaluate_lm(
 
     with _counter("windows") as advance:
         kind = cast(MaskingKind, masking)
-        table = evaluate(encoder, read, **options, masking=kind, annotations=files, advance=advance)
+        given = {**options, "masking": kind, "annotations": files}
+        table = evaluate(encoder, read, **given, expect=advance.expect, advance=advance)
     finish(table)
     if figure is not None:
         draw_evaluation(table, figure, title=model, k=encoder.tokenizer.k)
@@ -626,13 +728,15 @@ def evaluate_lm(
         inputs = {name: [describe_file(path) for path in paths] for name, paths in files.items()}
         facts = {"model": describe_model(encoder), "corpus": describe_file(corpus / "corpus.json"), **options}
         facts |= {"masking": masking, "annotations": inputs}
+        facts |= {"held_out": {"corpus_digest": read.digest, "model_learnt_from": learnt_from}}
         facts |= {"variants": describe_file(variants), "genome": describe_file(genome)} if variants and genome else {}
         write_manifest(first.with_name(first.name + ".manifest.json"), **facts)
     if variants is not None and genome is not None:
-        finish(_snp_table(encoder, read, variants, genome, options), "snps")
+        finish(_ask_snps(encoder, read, variants, genome, drawn, seed), "snps")
     if duplicates:
         with _counter("bases") as advance:
-            finish(measure_overlap(read, advance=advance), "duplicates")
+            table = measure_overlap(read, expect=advance.expect, advance=advance)
+        finish(table, "duplicates")
 
 
 def _named_files(given: list[str]) -> dict[str, list[str]]:
@@ -646,23 +750,35 @@ def _named_files(given: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _snp_table(encoder: Any, corpus: Any, variants: Path, genome: Path, options: dict[str, Any]) -> Any:
-    """SNP perplexity in the held-out regions of the corpus that lie on a genome."""
+def _draw_snps(encoder: Any, corpus: Any, variants: Path, genome: Path, options: dict[str, Any]) -> Any:
+    """Windows at SNPs in the held-out regions of the corpus that lie on a genome."""
     from hexamer.genome import Genome
-    from hexamer.training import fit_baselines, held_out_regions, snp_perplexity
+    from hexamer.training import draw_snp_windows, held_out_regions
+
+    given = {"tokens": options["tokens"], "snps": options["windows"], "seed": options["seed"]}
+    with Genome(genome) as reference, _counter("records") as advance:
+        regions = held_out_regions(corpus, reference)[1]
+        return draw_snp_windows(encoder, reference, variants, regions, **given, advance=advance)
+
+
+def _ask_snps(encoder: Any, corpus: Any, variants: Path, genome: Path, drawn: Any, seed: int) -> Any:
+    """SNP perplexity at these windows; says which frequencies have none."""
+    from hexamer.genome import Genome
+    from hexamer.training import ask_snp_windows, fit_baselines, held_out_regions
+    from hexamer.training.snp_windows import FREQUENCIES
 
     with Genome(genome) as reference:
-        name, regions = held_out_regions(corpus, reference)
-        return snp_perplexity(
-            encoder,
-            reference,
-            variants,
-            regions,
-            tokens=options["tokens"],
-            snps=options["windows"],
-            seed=options["seed"],
-            baselines=fit_baselines(encoder.tokenizer, corpus)[name],
+        name, _ = held_out_regions(corpus, reference)
+    baselines = fit_baselines(encoder.tokenizer, corpus)[name]
+    with _counter("windows") as advance:
+        advance.expect(2 * sum(len(one.alternate) for one in drawn))
+        table = ask_snp_windows(encoder, drawn, seed=seed, baselines=baselines, advance=advance)
+    if missing := [f"{one:.0%}" for one in FREQUENCIES if one not in {found.frequency for found in drawn}]:
+        _say(
+            f"no SNP near {', '.join(missing)} with a whole window in the held-out regions; frequencies are counted "
+            f"from the genotypes of {variants}"
         )
+    return table
 
 
 @app.command(
@@ -802,7 +918,10 @@ def _others(given: list[str]) -> dict[str, tuple[Path, str | None]]:
 
 @app.command(epilog=_examples("hexamer doctor", "hexamer doctor --model my-model/"))
 def doctor(model: ModelOption = "hexamer-tiny", device: DeviceOption = "auto") -> None:
-    """Say what is installed, where it would run, on which kernels and why, and whether the model loads."""
+    """Say what is installed and where it would run.
+
+    On which kernels and why, and whether the model loads.
+    """
     import torch
 
     from hexamer.manifest import package_versions
@@ -843,6 +962,14 @@ def _root(
     """DNA as 6-mers: embeddings, variant scores and pre-training with Nucleotide Transformers."""
 
 
+def _reason_of(stop: SystemExit) -> str:
+    """Find what a run said when a signal ended it; empty where it said nothing."""
+    cause: BaseException | None = stop
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return str(cause or "")
+
+
 def main() -> None:
     """Run a command and turn what goes wrong into one line and an exit code."""
     try:
@@ -850,9 +977,10 @@ def main() -> None:
     except HexamerError as error:
         _say_once(f"hexamer: {error}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        _say_once("hexamer: stopped")
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == 130:  # typer's, of a KeyboardInterrupt
+            _say_once(f"hexamer: {_reason_of(stop) or 'stopped'}")
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

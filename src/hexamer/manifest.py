@@ -171,13 +171,31 @@ def read_settings(kind: type[S], path: str | Path, **overrides: Any) -> S:
     SettingsError
         If the file is unreadable, a key unknown (the nearest valid one is named) or a value of the wrong type.
     """
+    return make_settings(kind, read_toml(path) | {k: v for k, v in overrides.items() if v is not None}, str(path))
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file as a table, whose keys are not looked at.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    SettingsError
+        If it is not there or not readable.
+    """
     try:
-        table = tomllib.loads(Path(path).read_text())
+        return tomllib.loads(Path(path).read_text())
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: there is no such recipe") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{path}: not readable as TOML ({error})") from error
-    return make_settings(kind, table | {k: v for k, v in overrides.items() if v is not None}, str(path))
 
 
 def make_settings(kind: type[S], table: Mapping[str, Any], where: str) -> S:

@@ -370,3 +370,24 @@ def test_a_folder_can_be_replaced_while_its_model_is_in_use(v2: Path):
     save_model(other, v2)
     assert torch.equal(loaded(ids).logits, wanted)
     assert same(load_model(v2, device="cpu"), other)
+
+
+def test_a_folder_that_is_no_model_says_which_are_near(v2: Path, tmp_path: Path, monkeypatch):
+    """A run that has not ended, or a checkpoint that was dropped."""
+    checkpoints = tmp_path / "runs" / "rr" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    v2.rename(checkpoints / "step-00000020")
+    monkeypatch.chdir(tmp_path)
+    step = "runs/rr/checkpoints/step-00000020"
+    with pytest.raises(CheckpointError, match=f"runs/rr: holds no model itself; {step} would work"):
+        load_model("runs/rr")
+    for name in ("runs/rr/model", "runs/rr/checkpoints/step-00000010"):
+        with pytest.raises(CheckpointError, match=f"model '{name}' was not found; {step} would work"):
+            load_model(name)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: 1 / 0)
+    monkeypatch.chdir(tmp_path / "runs")
+    with pytest.raises(CheckpointError, match=r"'rr/model' is no folder and could not be had .*; rr/checkpoints/step"):
+        load_model("rr/model")
+    for name in ("hexamer-huge", "none/rr/model"):
+        with pytest.raises(CheckpointError, match=r"hexamer-tiny, a folder with config\.json, or a hub id"):
+            load_model(name)

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from hexamer.errors import OutputError
-from hexamer.report import check_figure_path, draw_effects, draw_evaluation
+from hexamer.report import check_figure_path, draw_effects, draw_evaluation, draw_training
 
 ROWS = [
     {"genome": "A. thaliana", "element": "all", "loss": 8.0, "loss_low": 7.9, "loss_high": 8.1, "markov_species": 8.2},
@@ -57,6 +57,23 @@ def test_regions_and_all_genomes_have_names_of_their_own(tmp_path):
 def test_a_png_of_a_table_without_baselines(tmp_path):
     draw_evaluation(TABLE.drop(columns="markov_species"), tmp_path / "lm.png")
     assert (tmp_path / "lm.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_losses_of_a_run(tmp_path):
+    records = [{"step": step, "loss": 8.3 - step / 1000} for step in range(1, 251)]
+    for step in (100, 250):
+        records[step - 1]["held_out"] = {"yeast": 8.1, "A. thaliana": 8.0}
+    draw_training(records, tmp_path / "loss.svg", title="runs/first")
+    text = (tmp_path / "loss.svg").read_text()
+    for word in ("runs/first", "yeast, held out", "A. thaliana, held out", "all 6-mers alike: ln 4,096", ">training ("):
+        assert word in text, word
+    records[99]["held_out"] = records[249]["held_out"] = {f"species {i}": 8.0 for i in range(20)}
+    draw_training(records, tmp_path / "loss.svg")
+    text = (tmp_path / "loss.svg").read_text()
+    assert "mean of all genomes, held out" in text
+    assert "species 3" not in text
+    draw_training([{"step": 1, "loss": 8.3}], tmp_path / "loss.png")
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_mistakes(tmp_path):

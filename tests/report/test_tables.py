@@ -2,7 +2,14 @@ import pandas as pd
 import pytest
 
 from hexamer.errors import OutputError
-from hexamer.report import check_table_path, show_differences, show_effects, show_evaluation, write_table
+from hexamer.report import (
+    check_table_path,
+    explain_evaluation,
+    show_differences,
+    show_effects,
+    show_evaluation,
+    write_table,
+)
 
 TABLE = pd.DataFrame({"genome": ["a", "a"], "element": ["all", "cds"], "loss": [8.25, 7.5], "tokens": [1500, 20]})
 
@@ -22,6 +29,20 @@ def test_shown_rows_name_each_genome_once():
         "     a     all  1,500 8.250 8.00-8.50      3,828",
         "           cds     20 7.500                     ",
     ]
+
+
+def test_what_the_numbers_of_an_evaluation_are():
+    plain = explain_evaluation(TABLE)
+    assert plain == "loss: nats per token, lower is better; all 6-mers alike: 8.318."
+    assert explain_evaluation(TABLE, k=3).endswith("all 3-mers alike: 4.159.")
+    own = {"base_accuracy": 0.3, "token_frequency_species": 8.0, "markov_species": 8.0, "markov_pooled": [8.0, 7.0]}
+    text = explain_evaluation(TABLE.assign(**own))
+    assert text.startswith("loss, frequency to pooled: nats per token")
+    assert "bases: of right bases, about 0.25 by chance" in text
+    assert "Empty" not in text
+    assert "Empty: nothing to go by (no training sequence" in explain_evaluation(
+        TABLE.assign(**own | {"markov_species": [8.0, float("nan")]})
+    )
 
 
 def test_mistakes(tmp_path):

@@ -48,7 +48,7 @@ def test_a_state_is_json_before_the_first_evaluation_too(tmp_path):
 
 def test_a_checkpoint_knows_its_corpus(tmp_path):
     run, other = steps(new_run(), 0), new_run()
-    run.origin = {"corpus_digest": "a", "started_from": {"source": "x"}}
+    run.origin = {"corpus_digest": "a", "corpora": ["a", "b"], "started_from": {"source": "x"}}
     folder = save_checkpoint(run, tmp_path, keep=1)
     other.origin["corpus_digest"] = "b"
     with pytest.raises(SettingsError, match="learnt from a corpus of other content"):
@@ -126,8 +126,12 @@ def test_a_damaged_checkpoint_is_told(tmp_path, name: str):
 
 def test_a_checkpoint_is_exported_as_a_model(tmp_path):
     run = steps(new_run(), 0)
+    run.origin = {"corpora": ["a"]}
     folder = export_checkpoint(save_checkpoint(run, tmp_path / "run", keep=1), tmp_path / "model")
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "vocab.txt"]
+    names = ["config.json", "model.safetensors", "training.json", "vocab.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    record = json.loads((folder / "training.json").read_text())
+    assert (record["step"], record["corpora"]) == (1, ["a"])
     assert torch.equal(load_model(folder).final_norm.weight, run.model.final_norm.weight)
     with pytest.raises(CheckpointError):
         export_checkpoint(tmp_path / "none", tmp_path / "other")

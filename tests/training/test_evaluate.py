@@ -91,7 +91,7 @@ def test_counts_are_kept_beside_the_corpus_while_it_is_the_same(model, corpus, s
     kept.write_bytes(content[: len(content) // 2])  # a damaged one is made again
     assert evaluate_lm(model, corpus, windows=2, tokens=40).equals(first)
     assert kept.read_bytes() == content
-    other = build_corpus([GenomeSource(fasta=str(species), hold_out=("train",))], corpus.folder)
+    other = build_corpus([GenomeSource(fasta=str(species), hold_out=("train",))], corpus.folder, replace=True)
     evaluate_lm(model, other, windows=2, tokens=40)
     assert kept.read_bytes() != content
 

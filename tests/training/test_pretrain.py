@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from hexamer.errors import CheckpointError, GenomeError, OutputError, SettingsError
-from hexamer.manifest import read_settings
+from hexamer.manifest import read_settings, write_settings
 from hexamer.model import SIZES, ModelConfig, NucleotideTransformer, load_model, save_model
-from hexamer.tokens import build_corpus
+from hexamer.tokens import Corpus, Masking, build_corpus
 from hexamer.training import PretrainConfig, Schedule, pretrain
 from hexamer.training.checkpoints import find_checkpoints
+from hexamer.training.recipe import read_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +53,9 @@ def test_a_run_learns_and_leaves_what_it_promises(config):
     assert model.training is False
     assert model.config.max_tokens == longer.tokens
     out = Path(longer.out)
-    again = read_settings(PretrainConfig, out / "settings.toml")
-    assert replace(again, genomes=longer.genomes) == longer
+    again, _ = read_recipe(out / "settings.toml")
+    assert replace(again, genomes=longer.genomes) == longer.resolved(Masking())
+    assert (again.masking, again.schedule.warmup) == (Masking(), 60), "as they came out"
     assert Path(again.genomes[0].files[0]).is_absolute()
     assert json.loads((out / "manifest.json").read_text())["corpus"]["genomes"][0]["files"][0]["sha256"]
 
@@ -75,8 +77,48 @@ def test_two_runs_are_not_mixed(config):
     pretrain(config, progress=False)
     with pytest.raises(OutputError, match="holds a run already; --resume"):
         pretrain(config, progress=False)
-    with pytest.raises(SettingsError, match=r"the run to resume has another seed \(5, not 6\)"):
+    with pytest.raises(
+        SettingsError, match=r"the run to resume has another seed \(5, not 6\); .* --from .*/run/model w"
+    ):
         pretrain(replace(config, seed=6), resume=True, progress=False)
+
+
+def test_there_has_to_be_a_run_to_resume(config, capfd):
+    with pytest.raises(OutputError, match=r"run: holds no run to resume \(no settings\.toml\); without --resume"):
+        pretrain(config, resume=True)
+    assert not Path(config.out).exists()
+    Path(config.out).mkdir()
+    write_settings(Path(config.out) / "settings.toml", config.starting_at(Path()))  # killed before its first checkpoint
+    pretrain(config, resume=True)
+    assert f"no checkpoint in {config.out} yet: beginning with step 1" in capfd.readouterr().err
+
+
+def test_a_run_of_before_goes_on_and_its_masking_is_kept(config, monkeypatch, capfd):
+    """Its settings.toml says what was asked for, not what came of it."""
+    half_a_run(replace(config, model=ModelConfig(layers=1, width=8, heads=2, ffn=8)), monkeypatch)
+    settings = Path(config.out) / "settings.toml"
+    text = settings.read_text()
+    for new, old in (
+        ("max_tokens = 40", "max_tokens = 2048"),
+        ("[masking]\nrate = 0.15\nmask = 0.8\nrandom = 0.1\n", ""),
+    ):
+        assert new in text
+        text = text.replace(new, old)
+    settings.write_text('size = "tiny"\n' + text)
+    recipe, _ = read_recipe(settings)
+    with pytest.raises(SettingsError, match=r"another masking \(None, not Masking\(.*; its own settings"):
+        pretrain(replace(recipe, masking=Masking(rate=0.2)), resume=True)
+    pretrain(recipe, resume=True)
+    err = capfd.readouterr().err
+    assert "going on from checkpoints/step-00000002 (step 2 of 6)" in err
+    assert "step 6  held out: pattern" in err
+
+
+def test_masking_that_follows_from_the_corpus_has_to_be_that_of_the_run(config, monkeypatch):
+    half_a_run(replace(config, masking=Masking(rate=0.2)), monkeypatch)
+    with pytest.raises(SettingsError, match="another masking"):
+        pretrain(config, resume=True, progress=False)
+    pretrain(replace(config, masking=Masking(rate=0.2)), resume=True, progress=False)
 
 
 def test_a_genome_without_room_for_a_window_is_refused_before_the_first_step(config):
@@ -100,25 +142,66 @@ def test_settings_can_be_fed_back_in_from_any_folder(config, tmp_path, monkeypat
     assert [r["loss"] for r in log_of(again)] == [r["loss"] for r in log_of(config)]
 
 
-def test_a_terminated_run_saves_and_goes_on_to_the_same_weights(config, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_terminated_run_saves_and_goes_on_to_the_same_weights(config, tmp_path, monkeypatch, number):
     whole = pretrain(config, progress=False)
     stopped = replace(config, out=str(tmp_path / "stopped"), evaluate_every=0, save_every=100)
     drawn = import_module("hexamer.training.pretrain").draw_batches
 
     def draw(sampler, processes, step, *, batch):
         if step == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
         return drawn(sampler, processes, step, batch=batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(import_module("hexamer.training.pretrain"), "draw_batches", draw)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             pretrain(stopped, progress=False)
     (checkpoint,) = find_checkpoints(Path(stopped.out) / "checkpoints")
-    assert 3 <= int(checkpoint.name[-8:]) <= 5
+    assert 3 <= (step := int(checkpoint.name[-8:])) <= 5
+    assert str(caught.value) == f"stopped after step {step}; --resume goes on from checkpoints/{checkpoint.name}"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     resumed = pretrain(stopped, resume=True, progress=False)
     for (name, a), (_, b) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
         assert torch.equal(a, b), name
+
+
+def test_a_second_ctrl_c_stops_at_once(config, monkeypatch, capfd):
+    module = import_module("hexamer.training.pretrain")
+    drawn = module.draw_batches
+
+    def draw(sampler, processes, step, *, batch):
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return drawn(sampler, processes, step, batch=batch)
+
+    # In the main thread, where signals arrive: the second one while the first step is not yet over.
+    monkeypatch.setattr("hexamer.training.loop._drawn_ahead", lambda draw, steps: map(draw, steps))
+    monkeypatch.setattr(module, "draw_batches", draw)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        pretrain(replace(config, save_every=100, evaluate_every=0))
+    assert str(caught.value) == ""
+    assert find_checkpoints(Path(config.out) / "checkpoints") == []
+    assert capfd.readouterr().err.count("Ctrl-C again stops at once") == 1
+
+
+def test_a_run_notes_what_its_weights_have_seen(config, tmp_path, monkeypatch):
+    pretrain(config, progress=False)
+    first = Corpus(Path(config.out) / "corpus").digest
+    (source,) = config.genomes
+    other = replace(source, hold_out=("held:1-4,000",))
+    more = replace(config, out=str(tmp_path / "more"), start_from=f"{config.out}/model", genomes=(other,))
+    half_a_run(more, monkeypatch)
+    pretrain(more, resume=True, progress=False)
+    digests = sorted({first, Corpus(tmp_path / "more" / "corpus").digest})
+    assert len(digests) == 2
+    for name in ("manifest.json", "model/training.json"):
+        assert json.loads((tmp_path / "more" / name).read_text())["corpora"] == digests
+    unknown = replace(config, out=str(tmp_path / "unknown"), start_from=str(tmp_path / "elsewhere"))
+    save_model(load_model(f"{config.out}/model"), tmp_path / "elsewhere")
+    pretrain(unknown, progress=False)
+    assert json.loads((tmp_path / "unknown" / "manifest.json").read_text())["corpora"] is None
 
 
 def test_a_model_goes_on_training(config, tmp_path):

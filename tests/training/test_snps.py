@@ -7,7 +7,8 @@ from hexamer.errors import SettingsError, VariantError
 from hexamer.genome import Genome, Interval
 from hexamer.tokens import MASK_ID, GenomeSource, build_corpus
 from hexamer.training.baselines import fit_baselines
-from hexamer.training.snps import check_variants, held_out_regions, snp_perplexity
+from hexamer.training.snp_windows import held_out_regions
+from hexamer.training.snps import snp_perplexity
 
 SAMPLES = [f"p{i}" for i in range(10)]
 TOKENS = 20
@@ -126,13 +127,6 @@ def test_snps_at_the_ends_of_a_contig(model, genome, tmp_path):
     path = vcf(tmp_path / "a.vcf.gz", genome, dict.fromkeys(places, "1" * 10 + "0" * 10))
     table = snp_perplexity(model, genome, path, [Interval("20", 0, last)], tokens=TOKENS)
     assert table["snps"].tolist() == [5, 5]
-
-
-def test_variants_of_other_contigs(genome, tmp_path):
-    path = vcf(tmp_path / "a.vcf.gz", genome, {1000: "1" * 20})
-    check_variants(path, genome, [Interval("short", 0, 9), REGION])
-    with pytest.raises(VariantError, match=r"a\.vcf\.gz: no record on short, where the held-out regions lie"):
-        check_variants(path, genome, [Interval("short", 0, 9)])
 
 
 def test_corpora_say_what_is_held_out_and_fit_the_baselines(model, genome, fasta, tmp_path):

@@ -41,6 +41,7 @@ _OWN_FILES = [
     "training.json",
     "state.json",
 ]
+_NAMED = 5  # model folders that an error names
 _DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
 
@@ -248,6 +249,8 @@ def read_config(folder: Path, norm_eps: float | None = None) -> ModelConfig:
     CheckpointError
         If `config.json` is missing or unreadable.
     """
+    if not (folder / "config.json").exists() and (near := _models_near(folder)):
+        raise CheckpointError(f"{folder}: holds no model itself; {near} would work")
     config = config_from_published(_read_json(folder / "config.json"), str(folder / "config.json"))
     return config if norm_eps is None else replace(config, norm_eps=norm_eps)
 
@@ -272,7 +275,8 @@ def _find_folder(name: str | Path, revision: str | None) -> Path:
     if folder.is_dir():
         return folder
     packaged = ", ".join(sorted(p.parent.name for p in PACKAGED.glob("*/config.json")))
-    advice = f"{packaged}, a folder with config.json, or a hub id (owner/name) would work"
+    near = _models_near(folder)
+    advice = f"{near or packaged + ', a folder with config.json, or a hub id (owner/name)'} would work"
     if isinstance(name, Path) or str(name).count("/") != 1 or str(name).startswith((".", "/", "~")):
         raise CheckpointError(f"model {str(name)!r} was not found; {advice}")
     from huggingface_hub import snapshot_download  # slow import, and needed for hub ids only
@@ -284,6 +288,15 @@ def _find_folder(name: str | Path, revision: str | None) -> Path:
         raise CheckpointError(
             f"model {name!r} is no folder and could not be had from the hub ({reason}); {advice}"
         ) from error
+
+
+def _models_near(path: Path) -> str:
+    """Name model folders within a folder, or around one that is not there; empty where there are none."""
+    place = path if path.is_dir() else path.parent
+    if place == Path():  # a bare name
+        return ""
+    found = {config.parent for pattern in ("*/config.json", "*/*/config.json") for config in place.glob(pattern)}
+    return ", ".join(str(folder) for folder in sorted(found)[:_NAMED])
 
 
 def _check_vocabulary(folder: Path, config: ModelConfig) -> None:

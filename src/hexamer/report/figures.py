@@ -5,9 +5,11 @@ can be told apart by the colour-blind.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from hexamer.manifest import write_atomically
@@ -106,9 +108,64 @@ def draw_evaluation(table: pd.DataFrame, path: str | Path, *, title: str = "", k
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        with write_atomically(path) as temporary:
-            ending = Path(path).suffix[1:]
-            figure.savefig(temporary, format=ending, dpi=200, metadata={"Date": None} if ending == "svg" else None)
+        _save(figure, path)
+
+
+def draw_training(records: Sequence[Mapping[str, Any]], path: str | Path, *, title: str = "", k: int = 6) -> None:
+    """Draw the losses of a run by its steps: of training, and on the held-out windows of each genome.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        Of the run's log, at least one: `step`, `loss`, and `held_out` (loss by genome) after an evaluation.
+    path : str or Path
+        `.png` or `.svg`.
+    title : str
+    k : int
+        As `draw_evaluation`.
+
+    Raises
+    ------
+    OutputError
+        As `draw_evaluation`.
+    """
+    from matplotlib import rc_context  # 300 ms, for figures only
+    from matplotlib.figure import Figure
+
+    check_figure_path(path)
+    steps, losses = (np.array([record[name] for record in records], dtype=float) for name in ("step", "loss"))
+    evaluated = [record for record in records if record.get("held_out")]
+    curves: dict[str, list[float]] = {}
+    for record in evaluated:
+        own = record["held_out"] if len(record["held_out"]) <= len(_COLOURS) else {}
+        for name, loss in (own or {"mean of all genomes": np.mean([*record["held_out"].values()])}).items():
+            curves.setdefault(name, []).append(float(loss))
+    # Single steps scatter: what is drawn is the mean of each hundredth of the run.
+    parts = np.array_split(np.arange(len(records)), max(1, min(len(records), 100)))
+    means = [(steps[part].mean(), losses[part].mean()) for part in parts if len(part)]
+    with rc_context(_STYLE | {"axes.spines.left": True}):
+        figure = Figure(figsize=(7.2, 4), layout="constrained")
+        axis = figure.subplots()
+        axis.plot(*zip(*means, strict=True), color="#999999", linewidth=1, label="training (some tokens seen)")
+        for colour, (name, curve) in zip(_COLOURS, curves.items(), strict=False):
+            asked = [record["step"] for record in evaluated]
+            axis.plot(asked, curve, color=colour, marker="o", markersize=3, label=f"{name}, held out")
+        label = f"all {k}-mers alike: ln {4**k:,}"
+        axis.axhline(math.log(4**k), color="black", linewidth=0.8, linestyle=":", label=label)
+        axis.set_xlabel("step")
+        axis.set_ylabel("loss (nats per token)")
+        axis.grid(axis="y", color="#EEEEEE")
+        axis.set_axisbelow(True)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        _save(figure, path)
+
+
+def _save(figure: Any, path: str | Path) -> None:
+    with write_atomically(path) as temporary:
+        ending = Path(path).suffix[1:]
+        figure.savefig(temporary, format=ending, dpi=200, metadata={"Date": None} if ending == "svg" else None)
 
 
 def _draw_rows(axis: "Axes", rows: pd.DataFrame, k: int) -> None:

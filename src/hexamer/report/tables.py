@@ -1,8 +1,9 @@
-"""Tables: written as Parquet or TSV, and shown on a screen.
+"""Tables: written as Parquet or TSV, and shown on a screen with a few words on what they say.
 
 Not here: scored variants, which stream (`hexamer.effects.annotate`).
 """
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from hexamer.manifest import write_atomically
 
 TABLES = (".parquet", ".tsv")
 
-_SHOWN = {  # columns of an evaluation on the screen, and their headings
+HEADINGS = {  # docs/training.md has the same
     "genome": "genome",
     "region": "region",
     "element": "element",
@@ -28,6 +29,8 @@ _SHOWN = {  # columns of an evaluation on the screen, and their headings
     "markov_pooled": "pooled",
     "markov_pooled_two_sided": "p. two-sided",
 }
+"""Columns of an evaluation on the screen, and their headings."""
+_BASELINES = ("token_frequency", "markov")
 _FORMS = {"perplexity": "{:,.0f}", "accuracy": "{:.4f}", "base_accuracy": "{:.4f}", "tokens": "{:,.0f}"}
 _METRICS = {  # metrics of an evaluation of effects on the screen, and their headings
     "auroc": "AUROC",
@@ -122,7 +125,7 @@ def show_evaluation(table: pd.DataFrame) -> str:
     if "loss_low" in table:
         spans = zip(table["loss_low"], table["loss_high"], strict=True)
         table = table.assign(interval=[f"{low:.2f}-{high:.2f}" if high >= low else "" for low, high in spans])
-    for column, heading in _SHOWN.items():
+    for column, heading in HEADINGS.items():
         if column not in table:
             continue
         form = _FORMS.get(column, "{:.3f}")
@@ -131,6 +134,32 @@ def show_evaluation(table: pd.DataFrame) -> str:
         ]
     shown.loc[table["genome"].duplicated(), "genome"] = ""
     return str(shown.to_string(index=False))
+
+
+def explain_evaluation(table: pd.DataFrame, *, k: int = 6) -> str:
+    """Say what the numbers of `show_evaluation` are, as a line or two below it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `evaluate_lm`.
+    k : int
+        Bases of a token.
+
+    Returns
+    -------
+    str
+    """
+    headings = [heading for column, heading in HEADINGS.items() if column in table and column.startswith(_BASELINES)]
+    which = f"loss, {headings[0]} to {headings[-1]}" if headings else "loss"
+    lines = [f"{which}: nats per token, lower is better; all {k}-mers alike: {math.log(4**k):.3f}."]
+    if "base_accuracy" in table:
+        lines.append("accuracy: share of right tokens; bases: of right bases, about 0.25 by chance.")
+    if "markov_species" in table:
+        lines[-1] += " frequency to two-sided: fitted on the same genome, pooled: on all."
+    if table.isna().any(axis=None):
+        lines[-1] += " Empty: nothing to go by (no training sequence, no window, or a single one)."
+    return "\n".join(lines)
 
 
 def show_effects(table: pd.DataFrame) -> str:

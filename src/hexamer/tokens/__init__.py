@@ -2,9 +2,10 @@
 
 from hexamer.tokens.alphabet import LetterReport, bases_to_codes, codes_to_bases, report_letters, reverse_complement
 from hexamer.tokens.coordinates import token_of_base, token_spans
-from hexamer.tokens.corpus import Corpus, Span, build_corpus, has_region
+from hexamer.tokens.corpus import Corpus, Span
+from hexamer.tokens.corpus_writer import build_corpus, find_corpus, has_region
 from hexamer.tokens.masking import Masking, mask_tokens
-from hexamer.tokens.population import Population
+from hexamer.tokens.population import Population, tell_left_out
 from hexamer.tokens.population_writer import write_population
 from hexamer.tokens.sampling import Sampler, Sampling, Windows
 from hexamer.tokens.sources import GenomeSource, read_sources
@@ -27,11 +28,13 @@ __all__ = [
     "bases_to_codes",
     "build_corpus",
     "codes_to_bases",
+    "find_corpus",
     "has_region",
     "mask_tokens",
     "read_sources",
     "report_letters",
     "reverse_complement",
+    "tell_left_out",
     "token_of_base",
     "token_spans",
     "write_population",

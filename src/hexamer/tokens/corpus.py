@@ -3,14 +3,12 @@
 A corpus is a folder: bases in two bits with their runs (`storage`), the genotypes of populations (`population`), and
 `corpus.json`, which says what lies where, how often each genome is drawn, which regions are held out, and the SHA-256
 of every file. Letters are read as in Dalla-Torre et al. (2025): upper-cased, any letter outside A, C, G, T as N.
-Building streams: memory does not grow with the genome. Not here: which windows a training step sees (`sampling`).
+Not here: how a corpus is written (`corpus_writer`), which windows a training step sees (`sampling`).
 """
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.errors import GenomeError, OutputError, SettingsError
-from hexamer.genome import Genome, Interval
-from hexamer.manifest import checksum, describe_file
-from hexamer.tokens.alphabet import Codes, LetterReport
-from hexamer.tokens.population_writer import write_population
-from hexamer.tokens.sources import ALL, GenomeSource, name_sources
-from hexamer.tokens.storage import FILES, SOFT, BaseReader, BaseWriter
+from hexamer.errors import SettingsError
+from hexamer.manifest import checksum
+from hexamer.tokens.alphabet import Codes
+from hexamer.tokens.storage import SOFT, BaseReader
 from hexamer.tokens.tokenizer import CLS_ID, Ids, Tokenizer
 
 FORMAT = 2
-_PIECE = 8_000_000  # bases read at a time; a multiple of four
-# All that a corpus folder may hold of an earlier corpus; `counts-6.npz` is of the baselines (`training`).
-_REPLACED = (*FILES, "population-[0-9]*.*", "counts-[0-9]*.npz")
+"""Of `corpus.json` and the files beside it."""
 
 
 @dataclass(frozen=True)
@@ -45,199 +38,6 @@ class Span:
 
     def __len__(self) -> int:
         return self.end - self.start
-
-
-def build_corpus(
-    genomes: Sequence[GenomeSource],
-    folder: str | Path,
-    *,
-    relative_to: str | Path = ".",
-    advance: Callable[[int], None] | None = None,
-    advance_records: Callable[[int], None] | None = None,
-) -> "Corpus":
-    """Write genomes as a corpus folder.
-
-    Parameters
-    ----------
-    genomes : sequence of GenomeSource
-    folder : str or Path
-        Created; an existing corpus is replaced once the new one is complete, all of its files.
-    relative_to : str or Path
-        Where relative FASTA paths start.
-    advance : callable, optional
-        Told the number of bases after each piece, for a progress bar.
-    advance_records : callable, optional
-        Told the number of records of variant files now and then; these are read before the bases.
-
-    Returns
-    -------
-    Corpus
-
-    Raises
-    ------
-    GenomeError
-        If a FASTA cannot be read or a held-out contig does not exist.
-    VariantError
-        If the variants of a population cannot be read, or are not phased.
-    SettingsError
-        If two genomes have the same name, or there is none, or some have weights and some have not.
-    OutputError
-        If the folder cannot be written.
-    """
-    folder, relative_to = Path(folder), Path(relative_to)
-    names = name_sources(genomes)
-    try:
-        with _replacing(folder) as building:
-            # People first: what is wrong with a variant file is told before hours of copying bases.
-            people = [
-                {"population": _write_population(source, relative_to, building, f"population-{i}", advance_records)}
-                if source.variant_files
-                else {}
-                for i, source in enumerate(genomes)
-            ]
-            with BaseWriter(building) as out:
-                entries = [
-                    {"name": name, **_write_genome(source, relative_to, out, advance or (lambda bases: None)), **also}
-                    for name, source, also in zip(names, genomes, people, strict=True)
-                ]
-            if not out.place:
-                raise GenomeError(f"{', '.join(names)}: no genome holds a base; FASTA with sequences would work")
-            populations = [entry["population"] for entry in entries if "population" in entry]
-            names = [*FILES, *(name for population in populations for name in population["files"])]
-            record = {"format": FORMAT, "files": {name: checksum(building / name) for name in names}}
-            (building / "corpus.json").write_text(json.dumps({**record, "genomes": entries}, indent=1) + "\n")
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    return Corpus(folder)
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Lend a hidden folder; if the block ends well its files take the place of the corpus that was there."""
-    is_new, building = not folder.exists(), folder / ".building"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(building, ignore_errors=True)  # of a build that was killed
-        building.mkdir()
-        yield building
-        # Without corpus.json a folder is no corpus: it goes first and comes last.
-        (folder / "corpus.json").unlink(missing_ok=True)
-        for path in [path for pattern in _REPLACED for path in folder.glob(pattern)]:
-            path.unlink()
-        for path in sorted(building.iterdir(), key=lambda path: path.name == "corpus.json"):
-            path.replace(folder / path.name)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-        if is_new:
-            with suppress(OSError):  # holds a corpus
-                folder.rmdir()
-
-
-def _write_genome(
-    source: GenomeSource, relative_to: Path, out: BaseWriter, advance: Callable[[int], None]
-) -> dict[str, Any]:
-    """Append the bases of a genome and return its entry."""
-    contigs: list[dict[str, Any]] = []
-    held_out: list[tuple[str, int, int]] = []
-    missing, seen, letters = set(source.hold_out) - {ALL}, set[str](), LetterReport()
-    for file in source.files:
-        with Genome(relative_to / file) as genome:
-            # A region is held out in every file that has its contig, under whatever name.
-            own = [region for region in sorted(set(source.hold_out)) if has_region(genome, region)]
-            held_out += [_region_of(region, genome) for region in own]
-            missing -= set(own)
-            for chrom, length in genome.contigs.items():
-                if chrom in seen:
-                    raise GenomeError(
-                        f"{relative_to / file}: contig {chrom!r} is in another file of this genome too; "
-                        "two genomes, or other names, would work"
-                    )
-                if ALL in source.hold_out:
-                    held_out.append((chrom, 0, length))
-                seen.add(chrom)
-                offset, found = _write_contig(genome, chrom, out, advance)
-                contigs.append({"chrom": chrom, "length": length, "offset": offset})
-                letters += found
-    if missing:
-        raise GenomeError(f"hold_out {', '.join(sorted(missing))}: no such contig in {', '.join(source.files)}")
-    held_out.sort()
-    bases = sum(contig["length"] for contig in contigs)
-    return {
-        "files": [describe_file(relative_to / file) for file in source.files],
-        "taxonomy": source.taxonomy,
-        "weight": float(bases - _total(held_out)) if source.weight is None else source.weight,
-        "by_size": source.weight is None,
-        "bases": bases,
-        "n": letters.unknown,
-        "iupac": letters.replaced,
-        "soft_masked": letters.soft_masked,
-        "contigs": contigs,
-        "held_out": held_out,
-    }
-
-
-def _write_population(
-    source: GenomeSource, relative_to: Path, folder: Path, name: str, advance: Callable[[int], None] | None
-) -> dict[str, Any]:
-    """Write the genotypes of a genome's people; what `population` says of them, without each one's name."""
-    with ExitStack() as stack:
-        genomes = [stack.enter_context(Genome(relative_to / file)) for file in source.files]
-        files = [relative_to / file for file in source.variant_files]
-        found = write_population(files, genomes, folder, name=name, advance=advance)
-    kept = ("name", "files", "individuals", "variants", "records", "kept", "left_out", "calls")
-    return {"sources": [describe_file(file) for file in files], **{key: found[key] for key in kept}}
-
-
-def _write_contig(
-    genome: Genome, chrom: str, out: BaseWriter, advance: Callable[[int], None]
-) -> tuple[int, LetterReport]:
-    """Append one contig; its place, and its letters."""
-    offset, letters, length = out.start_contig(), LetterReport(), genome.length(chrom)
-    for start in range(0, length, _PIECE):
-        end = min(start + _PIECE, length)
-        letters += out.write(genome.fetch_as_written(chrom, start, end), last=end == length)
-        advance(end - start)
-    counted = letters.soft_masked if out.end_contig() else 0
-    return offset, LetterReport(letters.bases, counted, letters.unknown, letters.replaced)
-
-
-def _total(regions: Sequence[tuple[str, int, int]]) -> int:
-    """Bases of sorted regions, overlaps counted once."""
-    total, chrom, place = 0, "", 0
-    for region in regions:
-        place = place if region[0] == chrom else 0
-        chrom, total = region[0], total + max(region[2] - max(region[1], place), 0)
-        place = max(place, region[2])
-    return total
-
-
-def has_region(genome: Genome, region: str) -> bool:
-    """Say whether a genome has the contig of a region string, or of a bare contig name.
-
-    Parameters
-    ----------
-    genome : Genome
-    region : str
-        `chr20:1-600`, or a contig's name, which may hold colons.
-
-    Returns
-    -------
-    bool
-    """
-    return region in genome or region.rsplit(":", 1)[0] in genome
-
-
-def _region_of(region: str, genome: Genome) -> tuple[str, int, int]:
-    """Contig, start and end (0-based, half-open) of a region string or a whole contig."""
-    if region in genome:
-        chrom = genome.resolve(region)
-        return chrom, 0, genome.length(chrom)
-    interval = Interval.parse(region)
-    chrom = genome.resolve(interval.chrom)
-    length = genome.length(chrom)
-    if interval.start >= length:
-        raise GenomeError(f"hold_out {region}: {chrom} has {length:,} bases only")
-    return chrom, interval.start, min(interval.end, length)
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

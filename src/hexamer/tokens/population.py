@@ -10,6 +10,7 @@ window ends (`hexamer.genome.edits`).
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,43 @@ FORMAT = 1
 PARTS = {"starts": "<i8", "ends": "<i8", "offsets": "<i8", "anchored": "?", "alts": "u1", "carriers": "u1"}
 """Every file's ending and type."""
 
+_WORDS = {
+    "not_carried": "carried by nobody",
+    "contig_missing": "on contigs that the genome has not",
+    "symbolic": "symbolic, or with letters that are no bases",
+    "breakend": "breakends",
+    "star": "removed by another variant (*)",
+    "missing": "not given (.)",
+    "past_end": "at position 0",
+}
+
 Rows = npt.NDArray[np.intp]
+
+
+def tell_left_out(counts: Mapping[str, int]) -> str:
+    """Say how many alternate alleles a population has left out, and why.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        By reason, `left_out` of what `write_population` returned.
+
+    Returns
+    -------
+    str
+        Empty where none was left out.
+
+    Examples
+    --------
+    >>> tell_left_out({"not_carried": 1158, "star": 2})
+    '1,160 alternate alleles left out: 1,158 carried by nobody, 2 removed by another variant (*)'
+    """
+    total = sum(counts.values())
+    if not total:
+        return ""
+    most_first = sorted(counts.items(), key=lambda item: -item[1])
+    told = ", ".join(f"{count:,} {_WORDS.get(reason, reason)}" for reason, count in most_first)
+    return f"{total:,} alternate allele{'s' if total > 1 else ''} left out: {told}"
 
 
 class Population:

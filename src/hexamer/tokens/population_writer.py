@@ -21,7 +21,7 @@ from hexamer.genome.edits import check_ref, edit_of
 from hexamer.genome.genotypes import ABSENT, MISSING, find_samples, read_alleles
 from hexamer.manifest import write_atomically
 from hexamer.tokens.alphabet import bases_to_codes
-from hexamer.tokens.population import FORMAT, PARTS
+from hexamer.tokens.population import FORMAT, PARTS, tell_left_out
 
 _PIECE = 1_000_000  # bases of reference read at a time to check REF
 _TOLD = 1000  # records from one sign of progress to the next
@@ -86,7 +86,9 @@ def write_population(
             advance(rows.records % _TOLD)
         if not rows.variants:
             raise VariantError(
-                f"{', '.join(map(str, files))}: no variant that could be used; {dict(rows.left_out) or 'no record'}"
+                f"{', '.join(map(str, files))}: no variant that could be used "
+                f"({tell_left_out(rows.left_out) or 'no record'}); variants that somebody carries, on contigs of "
+                f"{', '.join(str(genome.path) for genome in genomes)}, would work"
             )
     found = {
         "format": FORMAT,
@@ -161,7 +163,12 @@ class _Rows:
         self.left_out.update(edit for edit in edits if isinstance(edit, str))
         if not any(isinstance(edit, Edit) for edit in edits):
             return
-        end = record.pos - 1 + len(record.ref)
+        end, length = record.pos - 1 + len(record.ref), genome.length(chrom)
+        if end > length:
+            raise VariantError(
+                f"{self._name}:{record.line}: {record.chrom}:{record.pos} lies beyond the end of {chrom}, which has "
+                f"{length:,} bases in {genome.path}; give the reference that the variants were called on"
+            )
         bases = self._bases(genome, chrom, record.pos - 1, end)
         check_ref(record, bases, file=self._name, genome=str(genome.path))
         alleles = self._alleles(record)

@@ -31,16 +31,17 @@ class GenomeSource:
     fasta: str | tuple[str, ...]
     """FASTA file or files, plain, gzip or bgzip; a relative path starts at the recipe's folder."""
     name: str = ""
-    """Name of the species in tables; the first file's name by default."""
+    """Name of the species in tables; by default the first file's name up to its first dot: `yeast` of `yeast.fa.gz`."""
     weight: float | None = None
     """How often windows are drawn from it, relative to the others; its size in bases by default. For all or none."""
     taxonomy: str = ""
     """Any label, such as "Fungi;Ascomycota"; kept in `corpus.json`."""
     hold_out: tuple[str, ...] = ()
-    """Contigs, or regions as `chr20:1,000,001-4,000,000` (1-based, closed), never drawn for training; `all` holds the
-    whole genome out."""
+    """Contigs, or regions as `chr20:1,000,001-4,000,000` (from 1, end included), never drawn for training; `all` holds
+    the whole genome out."""
     variants: str | tuple[str, ...] = ()
-    """Phased VCF or BCF of a population: windows are then drawn from its people's haplotypes."""
+    """Phased VCF or BCF of a population: windows are then drawn from its people's haplotypes. A relative path starts at
+    the recipe's folder."""
 
     def __post_init__(self) -> None:
         if not self.files or not all(self.files):

@@ -20,9 +20,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hexamer.errors import CheckpointError, OutputError, SettingsError
+from hexamer.manifest import write_atomically
 from hexamer.model import NucleotideTransformer, load_model, save_model
 from hexamer.model.checkpoint import read_config, write_description
 from hexamer.training.loop import Run
+from hexamer.training.provenance import RECORD, find_corpora
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """What Adam knows of each weight."""
@@ -119,11 +121,11 @@ def load_checkpoint(run: Run, folder: Path) -> None:
             f"{folder}: optimiser or step cannot be read ({error}); remove it to go on from the one before"
         ) from error
     run.step, run.tokens, run.best, run.saved = step, tokens, best, folder
-    run.origin |= origin
+    run.origin |= origin | {"corpora": find_corpora(folder)}
 
 
 def export_checkpoint(folder: str | Path, out: str | Path) -> Path:
-    """Make a model folder in the hub's layout of a checkpoint, sharded or not.
+    """Make a model folder in the hub's layout of a checkpoint, sharded or not, with what its training was beside.
 
     Parameters
     ----------
@@ -143,11 +145,18 @@ def export_checkpoint(folder: str | Path, out: str | Path) -> Path:
         If `out` cannot be written, or holds something that is no model.
     """
     folder = Path(folder)
-    if not (folder / "shards").is_dir():
-        return save_model(load_model(folder, device="cpu"), out)
-    model = NucleotideTransformer(read_config(folder, None)).requires_grad_(False)
-    _load_shards({f"weights.{name}": t for name, t in model.state_dict().items()}, folder / "shards", alone=True)
-    return save_model(model, out)
+    if (folder / "shards").is_dir():
+        model = NucleotideTransformer(read_config(folder, None)).requires_grad_(False)
+        _load_shards({f"weights.{name}": t for name, t in model.state_dict().items()}, folder / "shards", alone=True)
+    else:
+        model = load_model(folder, device="cpu")
+    saved = save_model(model, out)
+    if (folder / "state.json").is_file():
+        state = json.loads((folder / "state.json").read_text())
+        facts = {"step": state["step"], "tokens": state["tokens"], "held_out": state.get("held_out")}
+        with write_atomically(saved / RECORD) as temporary:
+            temporary.write_text(json.dumps(facts | state.get("origin", {}), indent=1) + "\n")
+    return saved
 
 
 def _write_checkpoint(run: Run, final: Path, *, keep: int, held_out: float | None) -> None:

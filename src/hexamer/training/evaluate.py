@@ -51,6 +51,7 @@ def evaluate_lm(
     baselines: bool = True,
     masking: MaskingKind = "random",
     annotations: Mapping[str, Files] | None = None,
+    expect: Callable[[int], None] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Restore masked tokens of the held-out regions.
@@ -72,8 +73,10 @@ def evaluate_lm(
         As in training, or the middle token of each window alone.
     annotations : mapping of str to path or paths, optional
         GTF or GFF3 files of some of the genomes, for rows by class of element.
+    expect : callable, optional
+        Told the number of windows of all genomes beforehand.
     advance : callable, optional
-        Told the number of windows after each genome.
+        Told the number of windows after each batch.
 
     Returns
     -------
@@ -106,14 +109,19 @@ def evaluate_lm(
     if not held_out:
         raise SettingsError(f"{corpus.folder}: no genome has a held-out region; set hold_out in the recipe")
     known = _open_annotations(corpus, annotations or {}, held_out)
+    tiles_of = {
+        genome: list(corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens))
+        for genome in held_out
+    }
+    if expect is not None:
+        expect(sum(map(len, tiles_of.values())))
     fitted = fit_baselines(model.tokenizer, corpus) if baselines else {}
     rows: list[dict[str, float | int | str]] = []
     tables: list[pd.DataFrame] = []
-    for genome in held_out:
-        tiles = list(corpus.held_out_windows(model.tokenizer, genome, windows=windows, tokens=tokens))
+    for genome, tiles in tiles_of.items():
         opponents = {"pooled": fitted[""], "species": fitted[genome]} if fitted else {}
         pairs = [(corpus.read(span), ids) for span, ids in tiles]
-        table = _restore_windows(model, pairs, opponents, masking, seed) if pairs else pd.DataFrame()
+        table = _restore_windows(model, pairs, opponents, masking, seed, advance) if pairs else pd.DataFrame()
         if table.empty:  # too short, N everywhere, or by chance no token masked: the row says so
             nothing = {"windows": 0, "tokens": 0, "loss": float("nan")}
             rows.append({"genome": genome, "region": ALL, "element": ALL, **nothing})
@@ -132,8 +140,6 @@ def evaluate_lm(
             if len(group)
         ]
         tables.append(table.assign(window=table["window"] + sum(t["window"].nunique() for t in tables)))
-        if advance:
-            advance(len(tiles))
     if len(tables) > 1:
         rows.append({"genome": ALL, "region": ALL, "element": ALL, **_summarise(pd.concat(tables), seed)})
     return pd.DataFrame(rows)
@@ -164,12 +170,14 @@ def _restore_windows(
     opponents: Mapping[str, Baselines],
     masking: MaskingKind,
     seed: int,
+    advance: Callable[[int], None] | None,
 ) -> pd.DataFrame:
     """One row per masked token: what the encoder made of it, and what the baselines did."""
     ids = np.stack([row for _, row in windows])
     corrupted, selected = mask_windows(model.tokenizer, ids, kind=masking, seed=seed)
     selected &= has_neighbours(ids.shape[1], model.tokenizer.k)
-    table = pd.DataFrame(restore_tokens(model, ids, corrupted=corrupted, selected=selected)._asdict())
+    found = restore_tokens(model, ids, corrupted=corrupted, selected=selected, advance=advance)
+    table = pd.DataFrame(found._asdict())
     for suffix, opponent in opponents.items():
         scores = [
             opponent.score(codes, row, chosen, suffix=suffix)

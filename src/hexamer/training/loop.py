@@ -37,7 +37,8 @@ class Run:
     best: float = math.inf
     """Lowest mean held-out loss so far."""
     origin: dict[str, Any] = field(default_factory=dict)
-    """What it learns from: `corpus_digest`, and `started_from` (a model's description); kept with checkpoints."""
+    """What it learns from: `corpus_digest`, `corpora` (digests of all that its weights have seen, None if that is not
+    known), and `started_from` (a model's description); kept with checkpoints."""
     saved: Path | None = None
     """The newest checkpoint."""
     stop_asked: bool = False

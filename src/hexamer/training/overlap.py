@@ -26,7 +26,13 @@ _PIECE = 1 << 18  # bases hashed at a time: the temporaries stay in the cache
 _FILTER_BITS = 30
 
 
-def measure_overlap(corpus: Corpus, *, k: int = 60, advance: Callable[[int], None] | None = None) -> pd.DataFrame:
+def measure_overlap(
+    corpus: Corpus,
+    *,
+    k: int = 60,
+    expect: Callable[[int], None] | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
     """Share of the held-out k-mers that occur in the training part.
 
     Parameters
@@ -34,6 +40,8 @@ def measure_overlap(corpus: Corpus, *, k: int = 60, advance: Callable[[int], Non
     corpus : Corpus
     k : int
         Bases of a word, even, 2 to 62.
+    expect : callable, optional
+        Told beforehand how many bases will be gone through: the training part once, held-out ones three times.
     advance : callable, optional
         Told the number of bases after each piece.
 
@@ -55,6 +63,8 @@ def measure_overlap(corpus: Corpus, *, k: int = 60, advance: Callable[[int], Non
     if not held_out:
         raise SettingsError(f"{corpus.folder}: no genome has a held-out region; set hold_out in the recipe")
     advance = advance or (lambda bases: None)
+    if expect is not None:
+        expect(3 * _length(corpus, held_out=True) + _length(corpus, held_out=False))
     words = _Words(corpus, k, _thinning(corpus), advance)
     index = _Index(np.concatenate([piece for genome in held_out for piece in words.of(genome, held_out=True)]))
     seen, own = np.zeros(index.keys.size, dtype=bool), {}
@@ -67,6 +77,11 @@ def measure_overlap(corpus: Corpus, *, k: int = 60, advance: Callable[[int], Non
             own[genome] = _share(words, index, genome, here)
     rows = [(genome, *_share(words, index, genome, seen), own[genome][1]) for genome in held_out]
     return pd.DataFrame(rows, columns=["genome", "words", "seen", "seen_own"])
+
+
+def _length(corpus: Corpus, *, held_out: bool) -> int:
+    """Count the bases that are held out, or those that are not."""
+    return sum(len(span) for genome in corpus.genomes for span in corpus.spans(genome, held_out=held_out))
 
 
 def _thinning(corpus: Corpus) -> int:

@@ -7,6 +7,7 @@ Not here: settings (`recipe`), steps (`loop`), processes (`parallel`), a process
 (`checkpoints`) and told (`journal`), losses on held-out windows (`held_out`).
 """
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,19 +19,20 @@ import numpy as np
 import torch
 
 from hexamer.errors import OutputError, SettingsError
-from hexamer.manifest import read_settings, write_manifest, write_settings
+from hexamer.manifest import write_manifest, write_settings
 from hexamer.model import NucleotideTransformer, describe_backends, describe_model, load_model, read_config
 from hexamer.tokens import Corpus, Sampler, build_corpus
 from hexamer.training.batches import draw_batches
 from hexamer.training.checkpoints import export_checkpoint, find_checkpoints, load_checkpoint, save_checkpoint
 from hexamer.training.held_out import held_out_losses, held_out_windows
 from hexamer.training.initial import compose
-from hexamer.training.journal import open_log, show_bar, show_steps
+from hexamer.training.journal import open_log, say, show_bar, show_steps
 from hexamer.training.loop import Run, check_finite, train
 from hexamer.training.objective import MaskedObjective
 from hexamer.training.optimizer import make_adamw
 from hexamer.training.parallel import Processes, check_batch, join_processes, wrap
-from hexamer.training.recipe import PretrainConfig
+from hexamer.training.provenance import find_corpora
+from hexamer.training.recipe import SETTINGS, PretrainConfig, read_recipe, tell_difference
 
 
 def pretrain(
@@ -57,7 +59,7 @@ def pretrain(
     device : str
         As `load_model`.
     progress : bool
-        Show a progress bar on stderr.
+        Show progress on stderr: a bar on a terminal, lines elsewhere.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def pretrain(
     Raises
     ------
     OutputError
-        If `config.out` holds a run and `resume` is off, or cannot be written.
+        If `config.out` holds a run and `resume` is off, or holds none and `resume` is on, or cannot be written.
     SettingsError
         If the run to resume has other settings or another corpus (the message names them), a setting does not fit the
         model to start from or the number of processes, there is no such device, or the loss is not finite any more.
@@ -78,16 +80,17 @@ def pretrain(
     CheckpointError
         If the model to start from, or the checkpoint to resume, cannot be read.
     KeyboardInterrupt
-        After a SIGTERM, the checkpoint being written.
+        After a SIGTERM or a first Ctrl-C (SIGINT), the checkpoint being written; at once after a second Ctrl-C.
     """
-    config = _go_on(config.starting_at(Path(relative_to)), resume=resume, relative_to=Path(relative_to))
+    config, there = _go_on(config.starting_at(Path(relative_to)), resume=resume, relative_to=Path(relative_to))
     out = Path(config.out)
     with join_processes(device) as processes:
+        shown = progress and processes.first
         processes.wait()  # nobody writes before everybody has looked
         check_batch(config.rows, processes)
         checkpoint = max(find_checkpoints(out / "checkpoints"), default=None) if resume else None
         run = _start(config, processes, checkpoint)
-        corpus = _open_corpus(out, config, processes, progress=progress)
+        corpus = _open_corpus(out, config, processes, shown=shown)
         sampler = Sampler(
             corpus,
             run.model.tokenizer,
@@ -97,17 +100,24 @@ def pretrain(
             sampling=config.sampling,
             masking=config.masking,
         )
+        if there and there.masking not in (None, sampler.masking):
+            raise _other_settings(out, [tell_difference("masking", there.masking, sampler.masking)])
+        before = run.origin.get("corpora", [])
         run.origin["corpus_digest"] = corpus.digest
+        run.origin["corpora"] = None if before is None else sorted({*before, corpus.digest})
         if checkpoint:
             load_checkpoint(run, checkpoint)
+            say(f"going on from checkpoints/{checkpoint.name} (step {run.step} of {config.max_steps})", shown=shown)
+        elif resume:
+            say(f"no checkpoint in {out} yet: beginning with step 1", shown=shown)
         if processes.first:
             _make_folder(out)
-            write_settings(out / "settings.toml", config)
-        _train(run, sampler, config, progress=progress)
+            write_settings(out / SETTINGS, config.resolved(sampler.masking))
+        _train(run, sampler, config, shown=shown)
         if run.step == config.max_steps and processes.first:
             export_checkpoint(find_checkpoints(out / "checkpoints")[-1], out / "model")
             facts = {
-                "settings": config,
+                "settings": config.resolved(sampler.masking),
                 "corpus": corpus.record,
                 "masking": sampler.masking,
                 "dropped": sampler.dropped,
@@ -117,8 +127,8 @@ def pretrain(
             }
             write_manifest(out / "manifest.json", **facts, steps=run.step, tokens=run.tokens, processes=processes.count)
         processes.wait()
-    if run.step < config.max_steps:
-        raise KeyboardInterrupt  # a signal asked for it, and the checkpoint is written
+    if run.step < config.max_steps:  # a signal asked for it, and the checkpoint is written
+        raise KeyboardInterrupt(f"stopped after step {run.step}; --resume goes on from checkpoints/step-{run.step:08d}")
     return load_model(out / "model", device=device)
 
 
@@ -130,7 +140,9 @@ def _start(config: PretrainConfig, processes: Processes, checkpoint: Path | None
         model = NucleotideTransformer(read_config(checkpoint)).to(processes.device)
     elif config.start_from:
         model = load_model(config.start_from, device=str(processes.device)).requires_grad_(True)
-        origin = {"started_from": describe_model(model)} if processes.first else {}
+        origin = (
+            {"started_from": describe_model(model), "corpora": find_corpora(model.source)} if processes.first else {}
+        )
         most = model.config.max_tokens
         if config.tokens > most and model.config.layout == "v1":
             raise SettingsError(f"tokens = {config.tokens}; {config.start_from} has {most} learned positions")
@@ -148,14 +160,13 @@ def _start(config: PretrainConfig, processes: Processes, checkpoint: Path | None
     return Run(model, module, make_adamw(model, config.weight_decay), processes, origin=origin)
 
 
-def _train(run: Run, sampler: Sampler, config: PretrainConfig, *, progress: bool) -> None:
+def _train(run: Run, sampler: Sampler, config: PretrainConfig, *, shown: bool) -> None:
     """Take the steps that are left, with evaluations, log and checkpoints."""
     out, processes = Path(config.out), run.processes
     held_out = held_out_windows(sampler, windows=config.evaluate_windows) if config.evaluate_every else {}
-    shown = progress and processes.first
     log_path = out / "log.jsonl" if processes.first else None
     bar = show_steps(run.step, config.max_steps, config.tokens * config.rows, shown=shown)
-    with bar as advance, open_log(log_path, run.step) as log, _stop_on_signal(run):
+    with bar as advance, open_log(log_path, run.step) as log, _stop_on_signal(run, shown=shown):
 
         def after(record: dict[str, Any]) -> None:
             last = run.step == config.max_steps
@@ -182,25 +193,33 @@ def _train(run: Run, sampler: Sampler, config: PretrainConfig, *, progress: bool
         )
 
 
-def _go_on(config: PretrainConfig, *, resume: bool, relative_to: Path) -> PretrainConfig:
-    """Refuse to mix two runs in one folder; a run that goes on keeps the path of the model that it started from."""
-    settings = Path(config.out) / "settings.toml"
-    if not settings.exists():
-        return config
+def _go_on(config: PretrainConfig, *, resume: bool, relative_to: Path) -> tuple[PretrainConfig, PretrainConfig | None]:
+    """Refuse to mix two runs in one folder; give the settings, and those of the run that is there.
+
+    A run that goes on keeps the path of the model that it started from.
+    """
+    out = Path(config.out)
+    if not (out / SETTINGS).exists():
+        if resume and not find_checkpoints(out / "checkpoints"):
+            raise OutputError(f"{out}: holds no run to resume (no {SETTINGS}); without --resume one would begin there")
+        return config, None
     if not resume:
-        raise OutputError(
-            f"{config.out}: holds a run already; --resume goes on with it, another --out starts a new one"
-        )
-    there = read_settings(PretrainConfig, settings)
+        raise OutputError(f"{out}: holds a run already; --resume goes on with it, another --out starts a new one")
+    there, _ = read_recipe(out / SETTINGS)
     # Where the model's folder is gone, the recipe's path was not made absolute.
     paths = {str((folder / config.start_from).resolve()) for folder in (relative_to, Path())}
     if config.start_from and there.start_from in paths:
         config = replace(config, start_from=there.start_from)
     if other := config.differences(there):
-        raise SettingsError(
-            f"{settings}: the run to resume has another {', '.join(other)}; its own settings would work"
-        )
-    return config
+        raise _other_settings(out, other)
+    return config, there
+
+
+def _other_settings(out: Path, names: list[str]) -> SettingsError:
+    return SettingsError(
+        f"{out / SETTINGS}: the run to resume has another {', '.join(names)}; its own settings would work, and to "
+        f"train longer a new run: --from {out / 'model'} with another --out"
+    )
 
 
 def _make_folder(out: Path) -> None:
@@ -210,20 +229,28 @@ def _make_folder(out: Path) -> None:
         raise OutputError(f"{out}: cannot be made ({error.strerror}); another --out would work") from error
 
 
-def _open_corpus(out: Path, config: PretrainConfig, processes: Processes, *, progress: bool) -> Corpus:
+def _open_corpus(out: Path, config: PretrainConfig, processes: Processes, *, shown: bool) -> Corpus:
     """Open the corpus of the run, built by the first process if it is not there."""
     if config.corpus:
         folder = Path(config.corpus)
     else:
         folder = out / "corpus"
         # A corpus without settings.toml beside it is a rest of an attempt that failed, perhaps on other genomes.
-        if processes.first and not ((out / "settings.toml").exists() and (folder / "corpus.json").exists()):
-            with show_bar("building the corpus", "bases", shown=progress) as (bar, task):
+        if processes.first and not ((out / SETTINGS).exists() and (folder / "corpus.json").exists()):
+            say(f"building {folder}", shown=shown)
+            with show_bar("building the corpus", "Mb", shown=shown) as (bar, task):
 
                 def tell(records: int) -> None:
-                    bar.update(task, figures=f"bases, {records:,} more records of people")
+                    bar.update(task, figures=f"Mb, {records:,} more records of people")
 
-                build_corpus(config.sources(), folder, advance=lambda n: bar.advance(task, n), advance_records=tell)
+                build_corpus(
+                    config.sources(),
+                    folder,
+                    replace=True,
+                    expect=lambda bases: bar.update(task, total=bases / 1e6),
+                    advance=lambda bases: bar.advance(task, bases / 1e6),
+                    advance_records=tell,
+                )
     processes.wait()
     corpus = Corpus(folder)
     if processes.first:
@@ -232,18 +259,28 @@ def _open_corpus(out: Path, config: PretrainConfig, processes: Processes, *, pro
 
 
 @contextmanager
-def _stop_on_signal(run: Run) -> Iterator[None]:
-    """Let SIGTERM, which schedulers send before they kill, end the run after its step, with a checkpoint."""
+def _stop_on_signal(run: Run, *, shown: bool) -> Iterator[None]:
+    """Let SIGTERM, which schedulers send before they kill, or Ctrl-C end the run after its step, with a checkpoint.
 
-    def stop(_number: int, _frame: object) -> None:
+    A second Ctrl-C stops it at once; not under torchrun, which sends a second one by itself.
+    """
+
+    def stop(number: int, _frame: object) -> None:
+        is_key = number == signal.SIGINT
+        if is_key and run.stop_asked and run.processes.count == 1:
+            raise KeyboardInterrupt
+        if is_key and shown and not run.stop_asked:
+            # Python's own stderr may be in use at this moment.
+            os.write(2, b"\nstopping after this step, with a checkpoint; Ctrl-C again stops at once\n")
         run.stop_asked = True
 
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:  # not in the main thread
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

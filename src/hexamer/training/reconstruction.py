@@ -5,6 +5,7 @@ probable each base is there. Source: reconstruction accuracy in Dalla-Torre et a
 Not here: averages (`evaluate`).
 """
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -100,7 +101,14 @@ def mask_windows(tokenizer: Tokenizer, ids: Ids, *, kind: MaskingKind, seed: int
     return np.where(selected, MASK_ID, ids).astype(np.int32), selected
 
 
-def restore_tokens(model: NucleotideTransformer, ids: Ids, *, corrupted: Ids, selected: Flags) -> Restored:
+def restore_tokens(
+    model: NucleotideTransformer,
+    ids: Ids,
+    *,
+    corrupted: Ids,
+    selected: Flags,
+    advance: Callable[[int], None] | None = None,
+) -> Restored:
     """Ask an encoder for masked tokens.
 
     Parameters
@@ -113,6 +121,8 @@ def restore_tokens(model: NucleotideTransformer, ids: Ids, *, corrupted: Ids, se
         What the model reads.
     selected : bool array [W, L]
         Where it is asked.
+    advance : callable, optional
+        Told the number of windows after each batch.
 
     Returns
     -------
@@ -131,6 +141,8 @@ def restore_tokens(model: NucleotideTransformer, ids: Ids, *, corrupted: Ids, se
                 logits = model(read, where=where).logits.float()
                 targets = torch.as_tensor(ids[part][selected[part]]).to(model.device).long()
                 columns.append([column.cpu() for column in _judge(tokenizer, logits, targets)])
+                if advance is not None:
+                    advance(len(read))
     finally:
         model.train(training)
     loss, correct, base_accuracy, base_loss = (torch.cat(column).numpy() for column in zip(*columns, strict=True))

@@ -1,49 +1,24 @@
 """SNP perplexity: how surprised an encoder is by the token that holds a SNP, by the SNP's frequency.
 
-Around each SNP the sequence of a person who carries the allele is read, with all variants of that haplotype; the token
-that holds the SNP is masked, and perplexity is exp(mean -log p(true token)). Both alleles are asked for, each in
-somebody who carries it. The SNP lies in the middle token, at a random place of its six.
+The token that holds the SNP is masked in the sequence of a carrier (`snp_windows`), and perplexity is exp(mean
+-log p(true token)). Both alleles are asked for, each in somebody who carries it.
 Source: Dalla-Torre et al. (2025), preprint v1 (spec section 5.3), there for HGDP genomes at 1, 5, 10 and 50 %.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from hexamer.errors import SettingsError, VariantError
-from hexamer.genome import Cohort, Genome, Interval, VariantFile
-from hexamer.genome.genotypes import read_alleles
+from hexamer.genome import Genome, Interval
 from hexamer.model import NucleotideTransformer
-from hexamer.tokens import MASK_ID, Corpus, bases_to_codes
+from hexamer.tokens import MASK_ID
 from hexamer.tokens.alphabet import Codes
-from hexamer.training.baselines import Baselines, has_neighbours
+from hexamer.training.baselines import Baselines
 from hexamer.training.evaluate import bootstrap_mean
 from hexamer.training.reconstruction import restore_tokens
-
-FREQUENCIES = (0.01, 0.05, 0.10, 0.50)
-NEAR = 1.5
-"""A SNP belongs to the nearest frequency (by ratio) if it is within this factor of it."""
-
-
-class Snp(NamedTuple):
-    """A SNP and who carries it."""
-
-    chrom: str
-    """As in the genome."""
-    start: int
-    """0-based."""
-    bases: str
-    """Reference and alternate letter."""
-    frequency: float
-    """Of the alternate allele among the called ones."""
-    alleles: npt.NDArray[np.int16]
-    """0 reference, 1 alternate, negative unknown; int16 [S, 2]."""
-    region: Interval
-    """The held-out region that it lies in."""
+from hexamer.training.snp_windows import FREQUENCIES, SnpWindows, draw_snp_windows
 
 
 def snp_perplexity(
@@ -63,22 +38,48 @@ def snp_perplexity(
     Parameters
     ----------
     model : NucleotideTransformer
-    genome : Genome
-        The reference that the variants were called on.
-    variants : str or Path
-        Phased VCF (bgzip) or BCF; SNPs with one alternate allele are used.
-    regions : sequence of Interval
-        Held-out regions; windows stay within them, also where indels shift them.
-    tokens : int
-        L of a window, `<cls>` included.
-    snps : int
-        At most so many for each frequency, drawn at random.
-    frequencies : sequence of float
-        Of the alternate allele; a SNP counts to the nearest, if it is within a factor of 1.5 of it.
+    genome, variants, regions, tokens, snps, frequencies, seed
+        As `draw_snp_windows`.
+    baselines : Baselines, optional
+        As `ask_snp_windows`.
+
+    Returns
+    -------
+    DataFrame
+        As `ask_snp_windows`.
+
+    Raises
+    ------
+    VariantError, SettingsError
+        As `draw_snp_windows`.
+    """
+    drawn = draw_snp_windows(
+        model, genome, variants, regions, tokens=tokens, snps=snps, frequencies=frequencies, seed=seed
+    )
+    return ask_snp_windows(model, drawn, seed=seed, baselines=baselines)
+
+
+def ask_snp_windows(
+    model: NucleotideTransformer,
+    drawn: Sequence[SnpWindows],
+    *,
+    seed: int = 0,
+    baselines: Baselines | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Ask a model for the tokens that hold SNPs.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    drawn : sequence of SnpWindows
+        As from `draw_snp_windows`.
     seed : int
-        Of SNPs, carriers and places in the token.
+        Of the resampling.
     baselines : Baselines, optional
         Scored at the same tokens, which then have their true neighbours.
+    advance : callable, optional
+        Told the number of windows after each batch, two for each SNP.
 
     Returns
     -------
@@ -87,188 +88,29 @@ def snp_perplexity(
         `frequency`, `allele` ("alternate", "reference"), `snps`, `mean_frequency`, `loss` (nats per token) with its
         95 % interval `loss_low`, `loss_high`, `perplexity`, and with baselines `token_frequency_species`,
         `markov_species`, `markov_species_two_sided`.
-
-    Raises
-    ------
-    VariantError
-        If the variants cannot be read, are not phased, or none of them is such a SNP.
-    SettingsError
-        If `tokens` is more than the model reads or too few for the baselines, `snps` is less than 1 or `seed` than 0.
     """
-    if tokens > model.config.max_tokens or snps < 1 or seed < 0:
-        raise SettingsError(
-            f"tokens = {tokens}, snps = {snps}, seed = {seed}; tokens to {model.config.max_tokens} (what the model "
-            "reads), SNPs from 1 and a seed from 0 would work"
-        )
-    has_neighbours(tokens, model.tokenizer.k)
-    rng, k = np.random.default_rng(seed), model.tokenizer.k
     rows: list[dict[str, float | int | str]] = []
-    with Cohort(variants, genome) as cohort:
-        chosen = _draw_snps(cohort, regions, frequencies, snps, (tokens - 1) * k, rng)
-        for frequency, found in zip(frequencies, chosen, strict=True):
-            phases = rng.integers(k, size=len(found)).tolist()  # the same for both alleles
-            carried, reference = (
-                [_read(cohort, snp, allele, phase, tokens, k, rng) for snp, phase in zip(found, phases, strict=True)]
-                for allele in (1, 0)
-            )
-            # Alleles are compared at the same SNPs: one that lacks a window for either is left out of both rows.
-            whole = [
-                (snp.frequency, *pair)
-                for snp, *pair in zip(found, carried, reference, strict=True)
-                if all(codes is not None for codes in pair)
-            ]
-            if not whole:
-                continue
-            met, *both = zip(*whole, strict=True)
-            for name, codes in zip(("alternate", "reference"), both, strict=True):
-                row: dict[str, float | int | str] = {"frequency": frequency, "allele": name, "snps": len(whole)}
-                rows.append({**row, "mean_frequency": float(np.mean(met)), **_ask(model, codes, baselines, seed)})
-    if not rows:
-        raise VariantError(
-            f"{variants}: no SNP of the frequencies {', '.join(map(str, frequencies))} with a whole window of "
-            f"{(tokens - 1) * k:,} bases within {', '.join(region.region for region in regions)}; fewer tokens, or "
-            "variants of more people, would work"
-        )
+    for one in drawn:
+        for name, codes in (("alternate", one.alternate), ("reference", one.reference)):
+            row: dict[str, float | int | str] = {"frequency": one.frequency, "allele": name, "snps": len(codes)}
+            rows.append({**row, "mean_frequency": one.met, **_ask(model, codes, baselines, seed, advance)})
     return pd.DataFrame(rows)
 
 
-def check_variants(variants: str | Path, genome: Genome, regions: Sequence[Interval]) -> None:
-    """Open a variant file and see that it can have SNPs in some regions: quick, before long work.
-
-    Parameters
-    ----------
-    variants : str or Path
-    genome : Genome
-    regions : sequence of Interval
-
-    Raises
-    ------
-    VariantError
-        If the file cannot be read by region, or has nothing on the contigs of the regions.
-    """
-    with Cohort(variants, genome) as cohort:
-        chroms = list(dict.fromkeys(region.chrom for region in regions))
-        if not any(chrom in cohort.contigs for chrom in chroms):
-            raise VariantError(
-                f"{variants}: no record on {', '.join(chroms)}, where the held-out regions lie; variants of these "
-                "contigs would work"
-            )
-
-
-def held_out_regions(corpus: Corpus, genome: Genome) -> tuple[str, list[Interval]]:
-    """Find the held-out regions of a corpus that lie on a genome.
-
-    Parameters
-    ----------
-    corpus : Corpus
-    genome : Genome
-
-    Returns
-    -------
-    name : str
-        The genome of the corpus.
-    regions : list of Interval
-        On the contigs of `genome`.
-
-    Raises
-    ------
-    SettingsError
-        If no genome of the corpus has a held-out region on a contig of the same name and length.
-    """
-    for entry in corpus.entries:
-        lengths = {contig["chrom"]: contig["length"] for contig in entry["contigs"]}
-        regions = [
-            Interval(genome.resolve(span.chrom), span.start, span.end)
-            for span in corpus.spans(entry["name"], held_out=True)
-            if span.chrom in genome and genome.length(span.chrom) == lengths[span.chrom]
-        ]
-        if regions:
-            return entry["name"], regions
-    raise SettingsError(
-        f"{genome.path}: no contig of it has a held-out region in {corpus.folder}; "
-        "the FASTA that the corpus was built from would work"
-    )
-
-
-def _draw_snps(
-    cohort: Cohort,
-    regions: Sequence[Interval],
-    frequencies: Sequence[float],
-    most: int,
-    length: int,
-    rng: np.random.Generator,
-) -> list[list[Snp]]:
-    """At most so many SNPs of each frequency, all equally likely; only these are in memory."""
-    kept: list[list[Snp]] = [[] for _ in frequencies]
-    met = [0] * len(frequencies)
-    for snp in _snps(cohort, regions, length):
-        if not snp.frequency:
-            continue
-        distances = np.abs(np.log(snp.frequency / np.array(frequencies)))
-        nearest = int(distances.argmin())
-        if distances[nearest] > np.log(NEAR):
-            continue
-        met[nearest] += 1
-        if len(kept[nearest]) < most:
-            kept[nearest].append(snp)
-        elif (place := int(rng.integers(met[nearest]))) < most:
-            kept[nearest][place] = snp
-    return [sorted(found, key=lambda snp: (snp.chrom, snp.start)) for found in kept]
-
-
-def _snps(cohort: Cohort, regions: Sequence[Interval], length: int) -> Iterator[Snp]:
-    """Yield the SNPs whose windows lie within a region."""
-    path, margin = cohort.file.path, length // 2 + 12
-    with VariantFile(path) as records:
-        for record in records:
-            bases = record.ref + "".join(record.alts)
-            if len(bases) != 2 or len(record.alts) != 1 or not set(bases) <= set("ACGT"):
-                continue
-            if record.chrom not in cohort.genome:
-                continue
-            chrom, start = cohort.genome.resolve(record.chrom), record.pos - 1
-            inside = (r for r in regions if r.chrom == chrom and r.start + margin <= start < r.end - margin)
-            region = next(inside, None)
-            if region is None:
-                continue
-            alleles = read_alleles(record.text, samples=len(records.samples), alternates=1).alleles
-            called = int((alleles >= 0).sum())
-            frequency = int((alleles == 1).sum()) / called if called else 0.0
-            yield Snp(chrom, start, bases, frequency, alleles, region)
-
-
-def _read(
-    cohort: Cohort, snp: Snp, allele: int, phase: int, tokens: int, k: int, rng: np.random.Generator
-) -> Codes | None:
-    """Window of a random haplotype that carries the allele, the SNP in the middle token; None where there is none.
-
-    Nothing outside the SNP's region is read, whatever the haplotype's deletions use up: that may be training sequence.
-    """
-    length, before = (tokens - 1) * k, (tokens // 2 - 1) * k + phase
-    carriers = np.argwhere(snp.alleles == allele)
-    if not len(carriers):
-        return None
-    person, copy = carriers[rng.integers(len(carriers))].tolist()
-    haplotype = cohort.haplotype(cohort.samples[person], copy + 1)
-    # Deletions are made up for by reading on; one of hundreds of bases costs the SNP.
-    reach = length // 8 + 60
-    start = max(snp.start - before - reach, snp.region.start)
-    read = haplotype.read(snp.chrom, start, min(snp.start + length - before + reach, snp.region.end))
-    place = int(read.blocks.to_haplotype([snp.start])[0])
-    sequence = read.sequence[max(place - before, 0) : place - before + length]
-    is_there = place >= before and read.sequence[place] == snp.bases[allele]
-    return bases_to_codes(sequence) if is_there and len(sequence) == length and "N" not in sequence else None
-
-
 def _ask(
-    model: NucleotideTransformer, windows: Sequence[Codes], baselines: Baselines | None, seed: int
+    model: NucleotideTransformer,
+    windows: Sequence[Codes],
+    baselines: Baselines | None,
+    seed: int,
+    advance: Callable[[int], None] | None,
 ) -> dict[str, float]:
     """Loss at the middle tokens."""
     head = model.tokenizer.encode([""])[0]
     ids = np.stack([np.concatenate([head, model.tokenizer.encode_codes(codes)]) for codes in windows])
     selected = np.zeros(ids.shape, dtype=bool)
     selected[:, ids.shape[1] // 2] = True
-    losses = restore_tokens(model, ids, corrupted=np.where(selected, MASK_ID, ids), selected=selected).loss
+    corrupted = np.where(selected, MASK_ID, ids)
+    losses = restore_tokens(model, ids, corrupted=corrupted, selected=selected, advance=advance).loss
     low, high = bootstrap_mean(losses, np.ones(len(losses), dtype=np.int64), seed=seed)
     row = {"loss": float(losses.mean()), "loss_low": low, "loss_high": high, "perplexity": float(np.exp(losses.mean()))}
     if baselines is not None:
