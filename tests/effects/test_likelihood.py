@@ -28,15 +28,5 @@ def test_window_losses_leave_out_cls(model):
         np.testing.assert_allclose(loss, expected, atol=1e-4)
 
 
-def test_a_window_gives_the_same_bits_in_any_batch(model):
-    draw = np.random.default_rng(0)
-    windows = model.tokenizer.encode(["".join(draw.choice(list("ACGT"), 240)) for _ in range(5)])
-    spans = [(9, 10), (3, 5), (20, 41), (1, 2), (40, 41)]
-    together = masked_log_probabilities(model, windows, spans)
-    for window, span, rows in zip(windows, spans, together, strict=True):
-        (alone,) = masked_log_probabilities(model, [window], [span])
-        assert alone.tobytes() == rows.tobytes()
-
-
 def test_no_window_gives_no_row(model):
     assert masked_log_probabilities(model, [], []) == []

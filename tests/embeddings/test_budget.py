@@ -6,7 +6,7 @@ from hexamer.errors import SettingsError
 
 
 def test_the_default_suits_the_device_and_a_given_budget_stays():
-    assert choose_budget(torch.device("cpu")) == 4096
+    assert choose_budget(torch.device("cpu")) == 8192
     assert choose_budget(torch.device("cuda", 1)) == 65_536
     assert [choose_budget(torch.device(kind), 7) for kind in ("cpu", "cuda")] == [7, 7]
 

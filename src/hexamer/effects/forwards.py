@@ -1,8 +1,8 @@
 """The forward passes that scores of alleles need, each run once.
 
 Two families: windows with the span masked (`masked_ratios`), and windows as they are (`read_pairs`,
-`compare_windows`). Alleles ask for windows by name; equal ones are run once, in batches of windows of one length: then,
-on a CPU, what a window gives does not depend on the others of its batch, to the last bit.
+`compare_windows`). Alleles ask for windows by name; equal ones are run once. On a CPU every window is a batch of its own:
+how sums are divided among threads, and so their last bit, depends on the size of a batch.
 Not here: where windows lie (`window`), what is read off one batch (`likelihood`, `distance`), averages (`score`).
 """
 
@@ -83,7 +83,7 @@ def masked_ratios(
         asked.setdefault(alt, []).append((row, column, 1, reading.alt_span))
         passes += 1 + reading.shifted
     sums = np.full((2, *shape), np.nan)
-    for keys in _equal_batches({key: len(ids) for key, (ids, _) in windows.items()}, token_budget):
+    for keys in _in_batches({key: len(ids) for key, (ids, _) in windows.items()}, token_budget, model.device):
         ids, spans = zip(*(windows[key] for key in keys), strict=True)
         for key, logs in zip(keys, masked_log_probabilities(model, ids, spans), strict=True):
             for row, column, which, tokens in asked[key]:
@@ -138,7 +138,8 @@ def read_pairs(
     count = 0
     for _, _, change, reading in alleles:
         pair = []
-        for key, ids in (((reading.name, None), reading.ref), ((reading.name, change), reading.alt)):
+        own = reading.span if by_token else None  # the rows that are asked for are part of the batch's shape
+        for key, ids in (((reading.name, own, None), reading.ref), ((reading.name, own, change), reading.alt)):
             windows.setdefault(key, ids)
             if reading.span not in (mine := spans.setdefault(key, {})):
                 mine[reading.span] = count
@@ -147,7 +148,7 @@ def read_pairs(
         pairs.append(pair)
     vectors = np.zeros((count, model.config.width), dtype=np.float32)
     losses = np.full(count, np.nan, dtype=np.float32)
-    for keys in _equal_batches({key: len(ids) for key, ids in windows.items()}, token_budget):
+    for keys in _in_batches({key: len(ids) for key, ids in windows.items()}, token_budget, model.device):
         wanted = [(place, span) for place, key in enumerate(keys) for span in spans[key]]
         numbers = [number for key in keys for number in spans[key].values()]
         vectors[numbers], each = _read_batch(
@@ -218,11 +219,8 @@ def _read_batch(
     return np.stack([part.mean(axis=0, dtype=np.float64) for part in parts]).astype(np.float32), losses
 
 
-def _equal_batches(lengths: Mapping[Hashable, int], token_budget: int) -> Iterator[list[Hashable]]:
-    """Keys of windows in batches of one length each."""
-    of_length: dict[int, list[Hashable]] = {}
-    for key, length in lengths.items():
-        of_length.setdefault(length, []).append(key)
-    for length, keys in of_length.items():
-        for batch in batches([length] * len(keys), token_budget):
-            yield keys[batch.start : batch.stop]
+def _in_batches(lengths: Mapping[Hashable, int], token_budget: int, device: torch.device) -> Iterator[list[Hashable]]:
+    """Keys of windows in batches; on a CPU each alone, which costs hardly any time and keeps a score's last bit."""
+    keys = list(lengths)
+    for batch in batches(list(lengths.values()), 1 if device.type == "cpu" else token_budget):
+        yield keys[batch.start : batch.stop]

@@ -34,8 +34,7 @@ def masked_log_probabilities(
     Returns
     -------
     list of float32 array [M_i, V]
-        Natural logarithms, a row for each masked token. On a CPU a window's are the same in any batch, to the last
-        bit, if all windows of the batch are equally long.
+        Natural logarithms, a row for each masked token.
 
     Examples
     --------

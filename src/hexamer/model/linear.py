@@ -3,12 +3,8 @@
 torch hands float32 products to MKL, which leaves half of an AMD processor's vector units idle; oneDNN, in the same
 torch, does not, and is as exact: float32 products and sums, never rounded to bfloat16 unless torch was told to. Asked
 directly it also adds the bias and takes GELU while a result is in the processor's cache, in bfloat16 as well.
-Elsewhere, under autocast and for small weights torch's own choice stands. Weights stay as they are: laying them out
+Elsewhere, under autocast and for small products torch's own choice stands. Weights stay as they are: laying them out
 anew for oneDNN would gain 2 to 5 % (docs/speed.md) and double their memory or forbid saving.
-
-What a row becomes does not depend on the rows beside it, to the last bit on a CPU: scores of variants rest on this. So
-the kernel is chosen by the weight alone, and few rows are filled up: for fewer than four, both libraries add up in
-another order.
 """
 
 import os
@@ -21,11 +17,8 @@ from torch.nn import functional as F
 from hexamer.model.operators import operator
 from hexamer.model.processor import this_processor
 
-SMALLEST = 2**14
-"""Numbers in a weight below which the detour costs more than it gains."""
-
-FEWEST = 4
-"""Rows from which on a product's rows do not depend on their number."""
+SMALLEST = 2**20
+"""Multiplications below which the detour costs more than it gains."""
 
 
 class Linear(nn.Linear):
@@ -33,12 +26,9 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Linear map of float [..., inputs] to [..., outputs]."""
-        filled = fill_up(x)
-        if _onednn_pays(filled, self.weight, self.bias):
-            found = product(filled, self.weight, self.bias)
-        else:
-            found = super().forward(filled)
-        return found if filled is x else found[: len(x)]
+        if _onednn_pays(x, self.weight, self.bias):
+            return product(x, self.weight, self.bias)
+        return super().forward(x)
 
 
 def gelu_of(layer: nn.Module, x: Tensor) -> Tensor:
@@ -57,27 +47,11 @@ def gelu_of(layer: nn.Module, x: Tensor) -> Tensor:
     # Adapters change the result before GELU, hooks read it.
     seen = layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer)
     if type(layer) is Linear and not seen:
-        weight, bias, filled = layer.weight, layer.bias, fill_up(x)
-        if _onednn_pays(filled, weight, bias) and not _wants_gradients(filled, weight, bias):
-            return product_gelu(filled, weight, bias)[: len(x)]
+        weight, bias = layer.weight, layer.bias
+        if _onednn_pays(x, weight, bias) and not _wants_gradients(x, weight, bias):
+            return product_gelu(x, weight, bias)
     found: Tensor = F.gelu(layer(x))
     return found
-
-
-def fill_up(x: Tensor) -> Tensor:
-    """Add rows of zeros to a matrix that has fewer than `FEWEST`, on a CPU; anything else comes back as it is.
-
-    Parameters
-    ----------
-    x : float tensor [M, inputs]
-
-    Returns
-    -------
-    float tensor [max(M, FEWEST), inputs]
-    """
-    if x.dim() == 2 and x.is_cpu and 0 < x.shape[0] < FEWEST:
-        return F.pad(x, (0, 0, 0, FEWEST - x.shape[0]))
-    return x
 
 
 def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -157,7 +131,7 @@ def _onednn_pays(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     plain = all(type(part) in (Tensor, nn.Parameter) and part.dtype == x.dtype and part.is_cpu for part in parts)
     # bfloat16 gradients would be sums of rounded products: training rounds by autocast instead.
     known = x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and not _wants_gradients(*parts))
-    large = weight.numel() >= SMALLEST and x.numel() >= FEWEST * x.shape[-1]
+    large = x.numel() * weight.shape[0] >= SMALLEST
     return plain and known and large and not torch.is_autocast_enabled("cpu") and not why_not()
 
 
