@@ -1,8 +1,8 @@
 """The forward passes that scores of alleles need, each run once.
 
 Two families: windows with the span masked (`masked_ratios`), and windows as they are (`read_pairs`,
-`compare_windows`). Alleles ask for windows by name; equal ones are run once. On a CPU every window is a batch of its own:
-how sums are divided among threads, and so their last bit, depends on the size of a batch.
+`compare_windows`). Alleles ask for windows by name; equal ones are run once. On a CPU every window is a batch of its
+own: how sums are divided among threads, and so their last bit, depends on the size of a batch.
 Not here: where windows lie (`window`), what is read off one batch (`likelihood`, `distance`), averages (`score`).
 """
 
