@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hexamer.effects.heading import PREFIX, REASON
 from hexamer.effects.score import SCORES
 from hexamer.effects.tables import (
     KEYS,
@@ -35,8 +36,6 @@ from hexamer.genome.lines import excerpt
 
 CONSEQUENCE = "consequence"
 """Column of VEP's terms, which are ranked by severity."""
-_PREFIX = "HX_"  # of our INFO keys, in what `score-variants` writes
-_REASON = "HX_REASON"
 _YES_NO = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
 
 
@@ -217,9 +216,9 @@ def _is_same(known: "pd.Series[Any]", values: Any) -> bool:
 def _read_scored_vcf(path: str | Path, scores: Sequence[str] | None) -> pd.DataFrame:
     with VariantFile(path) as records:
         known = info_numbers(records.header)
-    ours = {name.removeprefix(_PREFIX).lower(): name for name in known if name.startswith(_PREFIX)}
+    ours = {name.removeprefix(PREFIX).lower(): name for name in known if name.startswith(PREFIX)}
     names = [ours.get(name, name) for name in (scores if scores is not None else ours)]
-    if _REASON in known and _REASON not in names:
-        names.append(_REASON)
+    if REASON in known and REASON not in names:
+        names.append(REASON)
     table = read_info(path, names)
     return table.rename(columns={name: word for word, name in ours.items()})

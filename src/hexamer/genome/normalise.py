@@ -122,16 +122,14 @@ def left_align(genome: Genome, change: Change) -> Change:
     -------
     Change
     """
-    allele, start = change.ref + change.alt, change.start
-    if not allele or (change.ref and change.alt):
+    allele, moved = change.ref + change.alt, 0
+    if not _can_move(change):
         return change
-    turned = moved = 0  # moving by one base turns the allele by one
-    while start - moved > 0:
-        before = genome.fetch(change.chrom, max(0, start - moved - _STEP), start - moved)
-        for base in reversed(before):
-            if base != allele[-1 - turned]:
+    while change.start - moved > 0:
+        for base in reversed(genome.fetch(change.chrom, max(0, change.start - moved - _STEP), change.start - moved)):
+            if base != allele[-1 - moved % len(allele)]:  # moving by one base turns the allele by one
                 return _move(change, -moved)
-            moved, turned = moved + 1, (turned + 1) % len(allele)
+            moved += 1
     return _move(change, -moved)
 
 
@@ -156,16 +154,19 @@ def right_align(genome: Genome, change: Change) -> Change:
     Change(chrom='chr1', start=6, ref='CA', alt='')
     >>> folder.cleanup()
     """
-    allele, end, length = change.ref + change.alt, change.end, genome.length(change.chrom)
-    if not allele or (change.ref and change.alt):
+    allele, moved, length = change.ref + change.alt, 0, genome.length(change.chrom)
+    if not _can_move(change):
         return change
-    turned = moved = 0
-    while end + moved < length:
-        for base in genome.fetch(change.chrom, end + moved, min(length, end + moved + _STEP)):
-            if base != allele[turned]:
+    while change.end + moved < length:
+        for base in genome.fetch(change.chrom, change.end + moved, min(length, change.end + moved + _STEP)):
+            if base != allele[moved % len(allele)]:
                 return _move(change, moved)
-            moved, turned = moved + 1, (turned + 1) % len(allele)
+            moved += 1
     return _move(change, moved)
+
+
+def _can_move(change: Change) -> bool:
+    return bool(change.ref) != bool(change.alt)
 
 
 def _move(change: Change, by: int) -> Change:
