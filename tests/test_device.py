@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hexamer.device import pick_device
+from hexamer.device import pick_device, run_each
 from hexamer.errors import SettingsError
 
 
@@ -37,3 +37,21 @@ def test_unknown_devices(device: str):
 def test_devices_that_compute_nothing_here(device: str):
     with pytest.raises(SettingsError, match=f"device '{device}' is not supported; auto, cpu or cuda would work"):
         pick_device(device)
+
+
+def test_each_job_has_one_thread_and_the_caller_its_own_number_back():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        found = run_each(lambda item: (item, torch.get_num_threads()), range(20), torch.device("cpu"))
+        assert found == [(item, 1) for item in range(20)]
+        with pytest.raises(ZeroDivisionError):
+            run_each(lambda item: 1 // item, [3, 0, 1], torch.device("cpu"))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_on_a_gpu_jobs_run_where_they_are_asked_for():
+    threads = torch.get_num_threads()
+    assert run_each(lambda item: torch.get_num_threads(), [1, 2], torch.device("cuda")) == [threads, threads]

@@ -1,11 +1,16 @@
-"""Where the numbers are computed."""
+"""Where the numbers are computed, and by how many threads."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 from hexamer.errors import SettingsError
 
 if TYPE_CHECKING:
     import torch
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 def pick_device(device: str = "auto") -> "torch.device":
@@ -45,3 +50,38 @@ def pick_device(device: str = "auto") -> "torch.device":
     if found.type not in ("cpu", "cuda", "mps"):
         raise SettingsError(f"device {device!r} is not supported; auto, cpu or cuda would work")
     return found
+
+
+def run_each(job: Callable[[Item], Found], items: Iterable[Item], device: "torch.device") -> list[Found]:
+    """Run independent jobs; on a CPU as many at a time as torch has threads, each by one thread alone.
+
+    How a sum is divided among threads decides its last bit. A job that one thread computes has the same result however
+    many threads there are, and whatever runs beside it; and nobody waits for another inside a job.
+
+    Parameters
+    ----------
+    job : callable
+    items : iterable
+    device : torch.device
+        Elsewhere than on a CPU the jobs run one after the other.
+
+    Returns
+    -------
+    list
+        In the order of the items.
+
+    Examples
+    --------
+    >>> run_each(lambda x: 2 * x, [1, 2, 3], pick_device("cpu"))
+    [2, 4, 6]
+    """
+    import torch
+
+    if device.type != "cpu":
+        return [job(item) for item in items]
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1)) as pool:
+            return list(pool.map(job, items))
+    finally:
+        torch.set_num_threads(threads)  # parts of the setting belong to the process

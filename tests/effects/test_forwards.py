@@ -46,6 +46,22 @@ def test_on_a_cpu_every_window_is_a_batch_of_its_own(model, genome, monkeypatch)
     assert list(forwards._in_batches(lengths, 6, torch.device("cuda"))) == [["a"], ["b", "c"], ["d"]]
 
 
+def test_the_number_of_threads_changes_no_bit(model, genome):
+    bases = genome.fetch("20", 0, 9000)
+    changes = [Change("20", p, bases[p], other(bases[p])) for p in range(2000, 2040, 7)]
+    alleles = alleles_of(model, genome, [*changes, Change("20", 3000, bases[3000:3004], "")], 3, "both")
+    threads, found = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            ratios = masked_ratios(model, alleles, (len(changes) + 1, 6), 4096)[0]
+            pairs = read_pairs(model, alleles, 4096, layer=-1, by_token=False, with_loss=True)
+            found.append((ratios.tobytes(), pairs.vectors.tobytes(), pairs.losses.tobytes()))
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1] == found[2]
+
+
 def test_pairs_share_windows_and_name_a_vector_for_each_span(model, genome):
     bases = genome.fetch("20", 0, 9000)
     one, two = (Change("20", place, bases[place], other(bases[place])) for place in (2502, 2503))

@@ -2,7 +2,7 @@
 
 Two families: windows with the span masked (`masked_ratios`), and windows as they are (`read_pairs`,
 `compare_windows`). Alleles ask for windows by name; equal ones are run once. On a CPU every window is a batch of its
-own: how sums are divided among threads, and so their last bit, depends on the size of a batch.
+own, computed by one thread: how sums are divided among threads, and so their last bit, depends on the size of a batch.
 Not here: where windows lie (`window`), what is read off one batch (`likelihood`, `distance`), averages (`score`).
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hexamer.device import run_each
 from hexamer.effects.distance import DISTANCES
 from hexamer.effects.likelihood import masked_log_probabilities, window_losses
 from hexamer.effects.window import Reading
@@ -83,11 +84,15 @@ def masked_ratios(
         asked.setdefault(alt, []).append((row, column, 1, reading.alt_span))
         passes += 1 + reading.shifted
     sums = np.full((2, *shape), np.nan)
-    for keys in _in_batches({key: len(ids) for key, (ids, _) in windows.items()}, token_budget, model.device):
+
+    def ask(keys: list[Hashable]) -> None:
         ids, spans = zip(*(windows[key] for key in keys), strict=True)
         for key, logs in zip(keys, masked_log_probabilities(model, ids, spans), strict=True):
             for row, column, which, tokens in asked[key]:
                 sums[which, row, column] = logs[np.arange(len(tokens)), tokens].sum(dtype=np.float64)
+
+    lengths = {key: len(ids) for key, (ids, _) in windows.items()}
+    run_each(ask, _in_batches(lengths, token_budget, model.device), model.device)
     return (sums[1] - sums[0]).astype(np.float32), Forwards(len(windows), passes)
 
 
@@ -148,13 +153,17 @@ def read_pairs(
         pairs.append(pair)
     vectors = np.zeros((count, model.config.width), dtype=np.float32)
     losses = np.full(count, np.nan, dtype=np.float32)
-    for keys in _in_batches({key: len(ids) for key, ids in windows.items()}, token_budget, model.device):
+
+    def read(keys: list[Hashable]) -> None:
         wanted = [(place, span) for place, key in enumerate(keys) for span in spans[key]]
         numbers = [number for key in keys for number in spans[key].values()]
         vectors[numbers], each = _read_batch(
             model, [windows[key] for key in keys], wanted, layer=layer, by_token=by_token, with_loss=with_loss
         )
         losses[numbers] = each[[place for place, _ in wanted]]
+
+    lengths = {key: len(ids) for key, ids in windows.items()}
+    run_each(read, _in_batches(lengths, token_budget, model.device), model.device)
     ref, alt = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     return Pairs(vectors, losses, ref, alt, Forwards(len(windows), 2 * len(alleles)))
 
@@ -220,7 +229,7 @@ def _read_batch(
 
 
 def _in_batches(lengths: Mapping[Hashable, int], token_budget: int, device: torch.device) -> Iterator[list[Hashable]]:
-    """Keys of windows in batches; on a CPU each alone, which costs hardly any time and keeps a score's last bit."""
+    """Keys of windows in batches; on a CPU each alone, which keeps a score's last bit."""
     keys = list(lengths)
     for batch in batches(list(lengths.values()), 1 if device.type == "cpu" else token_budget):
         yield keys[batch.start : batch.stop]
