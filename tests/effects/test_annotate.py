@@ -93,9 +93,17 @@ def test_the_header_says_what_scores_were_computed_with(model, genome, vcf, tmp_
             assert name not in facts
         else:
             assert facts[name] == str(getattr(settings, one.name))
+    assert facts["WindowRead"] == "300"
     assert facts["Precision"] == "exact"
     assert facts["Genome"] == "small.fa"
     assert facts["GenomeSHA256"] == checksum(genome.path)[:16]
+
+
+def test_the_header_says_what_was_read_of_the_window(model, genome, vcf, tmp_path):
+    annotate_variants(model, genome, vcf, tmp_path / "out.tsv")
+    assert ",Window=6000," in (tmp_path / "out.tsv").read_text()
+    assert ",WindowRead=594," in (tmp_path / "out.tsv").read_text()
+    assert json.loads((tmp_path / "out.tsv.manifest.json").read_text())["window_read"] == 594
 
 
 def test_htslib_reads_the_output_and_its_index(model, genome, vcf, tmp_path):
@@ -332,6 +340,17 @@ def test_a_run_goes_on_to_the_same_bytes(without_model, model, genome, many, tmp
     assert (found.records, found.reasons, found.forwards) == (once.records, once.reasons, once.forwards)
     assert out.read_bytes() == (tmp_path / f"once.{name}").read_bytes()
     assert not journal_path(out).exists()
+
+
+@pytest.mark.parametrize("shard", [None, "1/2", "2/2", "9/9"])
+def test_how_many_records_are_to_come_is_told(without_model, model, genome, many, tmp_path, shard):
+    told, counted = [], []
+    with pytest.raises(StopError):
+        annotate_variants(model, genome, many, tmp_path / "o.vcf", shard=shard, advance=stop_after(0))
+    options = {"expect": told.append, "advance": counted.append, "shard": shard}
+    found = annotate_variants(model, genome, many, tmp_path / "o.vcf", resume=True, **options)
+    assert told == [sum(counted)]
+    assert told == [found.records - found.kept]
 
 
 def test_hours_of_work_are_not_lost_by_forgetting_an_option(without_model, model, genome, many, tmp_path):

@@ -27,6 +27,7 @@ def shards_of(genome, path, folder, kind, of, **options):
 def _without_model(without_model, monkeypatch):
     monkeypatch.setattr("hexamer.effects.annotate.describe_model", lambda model: DESCRIBED)
     monkeypatch.setattr(ScoreSettings, "describe", lambda self, model: dict.fromkeys(self.scores, "a score"))
+    monkeypatch.setattr(ScoreSettings, "bases_read", lambda self, model: self.window)
 
 
 DESCRIBED = {"source": "x", "files": {"w": "0" * 64}, "precision": "exact", "config": {}}
@@ -53,7 +54,17 @@ def test_shards_together_are_the_file_of_one_run(genome, many, tmp_path, kind, m
             assert index.exists() == other.exists()
             assert not index.exists() or index.read_bytes() == other.read_bytes()
         facts, expected = (manifest_of(path) for path in (merged, whole))
-        for name in ("records", "alleles", "reasons", "forwards", "run", "shard", "settings", "definitions"):
+        for name in (
+            "records",
+            "alleles",
+            "reasons",
+            "forwards",
+            "run",
+            "shard",
+            "settings",
+            "window_read",
+            "definitions",
+        ):
             assert facts[name] == expected[name]
         assert len(facts["merged"]) == of
 

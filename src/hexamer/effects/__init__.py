@@ -1,7 +1,7 @@
 """What a variant changes: windows around variants, likelihoods and distances, scored files, what scores are worth."""
 
 from hexamer.effects.annotate import Summary, annotate_variants
-from hexamer.effects.calibrate import Background, Draw, calibrate
+from hexamer.effects.calibrate import Background, Draw, calibrate, find_background
 from hexamer.effects.classifier import ClassifierSettings, VariantClassifier, is_classifier
 from hexamer.effects.evaluate import SIGNS, EffectEvaluation, evaluate_effects
 from hexamer.effects.labels import add_elements, add_kinds, join_scores, read_labels
@@ -11,6 +11,7 @@ from hexamer.effects.prioritisation import VariantTraining, train_variants
 from hexamer.effects.score import SCORES, ScoreSettings, VariantScores, score_variants
 from hexamer.effects.selection import Shard
 from hexamer.effects.trinucleotides import TRINUCLEOTIDE, add_trinucleotides
+from hexamer.effects.tuned import TunedClassifier, TunedSettings, load_classifier
 from hexamer.effects.writers import check_variants_path
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "ScoreSettings",
     "Shard",
     "Summary",
+    "TunedClassifier",
+    "TunedSettings",
     "VariantClassifier",
     "VariantScores",
     "VariantTraining",
@@ -37,8 +40,10 @@ __all__ = [
     "check_variants_path",
     "describe_scores",
     "evaluate_effects",
+    "find_background",
     "is_classifier",
     "join_scores",
+    "load_classifier",
     "merge",
     "read_labels",
     "score_variants",

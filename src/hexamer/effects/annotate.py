@@ -129,6 +129,7 @@ def annotate_variants(
     shard: Shard | str | None = None,
     companions: Sequence[Companion] = (),
     resume: bool = False,
+    expect: Callable[[int], None] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Summary:
     """Score a variant file into another file.
@@ -154,6 +155,8 @@ def annotate_variants(
         A `Background` or a `VariantClassifier`: columns beside the scores.
     resume : bool
         Go on where an earlier run of the same was stopped. Without one this changes nothing.
+    expect : callable, optional
+        From file to file, called once with the number of records that are still to be scored.
     advance : callable, optional
         Called with the number of records of each finished piece.
 
@@ -187,7 +190,7 @@ def annotate_variants(
                 "resume and shard need files for input and output: what goes through a pipe is read once, in one piece"
             )
         return _stream(run, advance)
-    return (_finished(run) if resume else None) or _score_file(run, resume, advance)
+    return (_finished(run) if resume else None) or _score_file(run, resume, expect, advance)
 
 
 @dataclass(frozen=True)
@@ -263,6 +266,7 @@ class _Run:
         facts |= {"Genome": Path(self.genome.path).name}
         facts |= {"GenomeSHA256": str(self.inputs["genome"].get("sha256", "unknown"))[:16]}
         facts |= {name.title().replace("_", ""): _word(value) for name, value in self.score_facts.items()}
+        facts["WindowRead"] = str(self.settings.bases_read(self.model))
         return header_line(PROVENANCE, **facts, Precision=self.inputs["model"]["precision"])
 
     def open(self) -> Any:
@@ -300,6 +304,7 @@ class _Run:
             self.out.with_name(self.out.name + MANIFEST),
             **self.inputs,
             settings=self.settings,
+            window_read=self.settings.bases_read(self.model),
             definitions=self.definitions,
             regions=self.region_names,
             shard=self.shard_facts,
@@ -354,7 +359,9 @@ def _finished(run: _Run) -> Summary | None:
     return summary
 
 
-def _score_file(run: _Run, resume: bool, advance: Callable[[int], None] | None) -> Summary:
+def _score_file(
+    run: _Run, resume: bool, expect: Callable[[int], None] | None, advance: Callable[[int], None] | None
+) -> Summary:
     """Score into the journal, then write the records with its scores."""
     with run.open() as source:
         header = source.header  # what cannot be opened is said before checksums are made
@@ -363,7 +370,9 @@ def _score_file(run: _Run, resume: bool, advance: Callable[[int], None] | None) 
         kept = journal.records
         heading, version = run.heading(header), file_key(Path(run.variants))
         with run.open() as source:
-            _survey(source, heading)
+            found = _survey(source, heading)
+        if expect:
+            expect((run.shard or Shard()).share(found) - kept)
         with run.open() as source:
             for piece in islice(run.pieces(source), journal.pieces, None):
                 scored, forwards = run.score(piece)
@@ -379,14 +388,16 @@ def _score_file(run: _Run, resume: bool, advance: Callable[[int], None] | None) 
     return summary
 
 
-def _survey(source: Source, heading: Heading) -> None:
-    """Read all records: what is wrong with a file is said before it is scored, and not after hours."""
-    for record in source:
+def _survey(source: Source, heading: Heading) -> int:
+    """Read and count all records: what is wrong with a file is said before it is scored, and not after hours."""
+    count = 0
+    for count, record in enumerate(source, start=1):  # noqa: B007
         if heading.declared is not None:
             try:
                 heading.declared.check(record)
             except VariantError as problem:
                 raise VariantError(f"{source.name}:{record.line or ''}: {problem}") from None
+    return count
 
 
 def _write_scored(run: _Run, heading: Heading, scored: Iterable[ScoredRecord]) -> Summary:

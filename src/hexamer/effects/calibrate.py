@@ -31,6 +31,9 @@ FEWEST = 100
 LENGTHS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50))
 """Classes of the length of what is not an SNV, first and last; longer ones have no group."""
 
+SUFFIX = ".background"
+"""Ending of backgrounds that come with a model."""
+
 _FORMAT = "hexamer background 1"
 
 Values = npt.NDArray[np.float32]
@@ -177,6 +180,34 @@ class Background:
         if metadata.get("format") != _FORMAT:
             raise SettingsError(f"{path}: safetensors, but no background; hexamer calibrate makes one")
         return cls(groups, json.loads(metadata["origin"]), annotation)
+
+
+def find_background(name: str | Path, model: NucleotideTransformer) -> Path:
+    """Find a background: a file, or the name of one that lies in a model's folder.
+
+    Parameters
+    ----------
+    name : str or Path
+        A path; or "human" for the `human.background` that came with the model.
+    model : NucleotideTransformer
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file.
+    """
+    path, folder = Path(name), Path(model.source)
+    if path.exists():
+        return path
+    if model.source and (own := folder / f"{name}{SUFFIX}").is_file():
+        return own
+    known = sorted(file.name.removesuffix(SUFFIX) for file in folder.glob(f"*{SUFFIX}")) if model.source else []
+    came = f", and the model came with {', '.join(known)}" if known else ""
+    raise SettingsError(f"{name}: no such background; hexamer calibrate makes one{came}")
 
 
 def describe_origin(model: NucleotideTransformer, settings: ScoreSettings) -> dict[str, str]:

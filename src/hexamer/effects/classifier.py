@@ -11,7 +11,7 @@ is not published and is our choice. Not here: fine-tuning the encoder, metrics w
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,28 +19,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.effects.forwards import compare_windows, masked_ratios, read_pairs
-from hexamer.effects.score import PIECE, ScoreSettings, read_alleles
-from hexamer.embeddings import choose_budget
+from hexamer.effects.features import FAMILIES, Features, Matrix, read_features
+from hexamer.effects.score import ScoreSettings
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
 from hexamer.genome.splits import check_folds
 from hexamer.manifest import STRICT, make_settings, package_versions, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
 
-FAMILIES = {
-    "scores": "llr and its size, cosine, and the logarithm of l2",
-    "difference": "embedding of the altered span minus that of the reference's",
-    "reference": "embedding of the reference's span",
-}
-"""Families of features to what they hold."""
-
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Inverse strengths of the penalty (C) that are tried."""
 
-_FILE, _WEIGHTS = "classifier.json", "classifier.safetensors"
+CLASSIFIER = "classifier.json"
+"""File that tells a folder of a classifier."""
 
-Matrix = npt.NDArray[np.float64]
+_FORMAT, _WEIGHTS = "hexamer variant classifier 1", "classifier.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,84 +57,6 @@ class ClassifierSettings:
         wrong = [name for name in self.features if name not in FAMILIES]
         if wrong or not self.features:
             raise SettingsError(f"features {', '.join(wrong) or 'none'}; {', '.join(FAMILIES)} would work")
-
-
-class Features(NamedTuple):
-    """What the encoder says of some variants."""
-
-    values: dict[str, Matrix]
-    """By family [V, n]; NaN where there is a reason."""
-    reasons: list[str]
-    """Empty, or a code of `hexamer.errors.REASONS`."""
-
-    def matrix(self, families: Sequence[str]) -> Matrix:
-        """Families side by side, [V, n]."""
-        return np.concatenate([self.values[name] for name in families], axis=1)
-
-
-def read_features(
-    model: NucleotideTransformer,
-    genome: Genome,
-    variants: Sequence[Variant],
-    settings: ScoreSettings,
-    *,
-    advance: Callable[[int], None] | None = None,
-) -> Features:
-    """Compute all families of features: means over phases and strands.
-
-    Parameters
-    ----------
-    model : NucleotideTransformer
-    genome : Genome
-    variants : sequence of Variant
-    settings : ScoreSettings
-        Window, phases, strands, anchor, layer, pooling.
-    advance : callable, optional
-        Called with the number of variants of each finished piece.
-
-    Returns
-    -------
-    Features
-    """
-    parts, reasons = [], []
-    for start in range(0, len(variants), PIECE):
-        piece = variants[start : start + PIECE]
-        found, why = _read_piece(model, genome, piece, settings)
-        parts.append(found)
-        reasons += why
-        if advance:
-            advance(len(piece))
-    width = model.config.width
-    empty = {"scores": np.zeros((0, 4)), "difference": np.zeros((0, width)), "reference": np.zeros((0, width))}
-    return Features(
-        {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in FAMILIES}, reasons
-    )
-
-
-def _read_piece(
-    model: NucleotideTransformer, genome: Genome, variants: Sequence[Variant], settings: ScoreSettings
-) -> tuple[dict[str, Matrix], list[str]]:
-    alleles, reasons = read_alleles(model, genome, variants, settings)
-    count = len(variants)
-    shape = (count, max((allele.column for allele in alleles), default=0) + 1)
-    budget = choose_budget(model.device, settings.token_budget)
-    ratios, _ = masked_ratios(model, alleles, shape, budget)
-    layer, by_token = model.layer_number(settings.layer), settings.pool == "token"
-    pairs = read_pairs(model, alleles, budget, layer=layer, by_token=by_token)
-    compared = compare_windows(alleles, pairs, shape)
-    rows = np.array([allele.row for allele in alleles], dtype=np.int64)
-    readings = np.bincount(rows, minlength=count).astype(np.float64)[:, None]
-    sums = {"ref": np.zeros((count, model.config.width)), "alt": np.zeros((count, model.config.width))}
-    np.add.at(sums["ref"], rows, pairs.vectors[pairs.ref])
-    np.add.at(sums["alt"], rows, pairs.vectors[pairs.alt])
-    with np.errstate(invalid="ignore"):
-        ref, alt = sums["ref"] / readings, sums["alt"] / readings
-        means = [
-            np.nan_to_num(table).sum(1, dtype=np.float64) / readings[:, 0]
-            for table in (ratios, compared["cosine"], compared["l2"])
-        ]
-    scores = np.stack([means[0], np.abs(means[0]), means[1], np.log(means[2] + 1e-6)], axis=1)
-    return {"scores": scores, "difference": alt - ref, "reference": ref}, reasons
 
 
 @dataclass(frozen=True)
@@ -176,7 +91,7 @@ class VariantClassifier:
 
     def predict(self, features: Features) -> Matrix:
         """Calibrated probability [V] of the positive class; NaN where there is a reason."""
-        return _sigmoid(self.slope * self.decide(features.matrix(self.settings.features)) + self.shift)
+        return sigmoid(self.slope * self.decide(features.matrix(self.settings.features)) + self.shift)
 
     def save(self, folder: str | Path) -> None:
         """Write `classifier.json` and `classifier.safetensors`; OutputError if they cannot be written."""
@@ -186,7 +101,7 @@ class VariantClassifier:
         with write_atomically(folder / _WEIGHTS) as temporary:
             save_file({"mean": self.mean, "scale": self.scale, "weights": self.weights}, temporary)
         facts = {
-            "format": "hexamer variant classifier 1",
+            "format": _FORMAT,
             "settings": asdict(self.settings),
             "encoder": self.encoder,
             "bias": self.bias,
@@ -194,7 +109,7 @@ class VariantClassifier:
             "shift": self.shift,
             "versions": package_versions(),
         }
-        with write_atomically(folder / _FILE) as temporary:
+        with write_atomically(folder / CLASSIFIER) as temporary:
             temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -204,9 +119,9 @@ class VariantClassifier:
 
         folder = Path(folder)
         try:
-            facts = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            facts = json.loads((folder / CLASSIFIER).read_text(encoding="utf-8"))
             tensors = load_file(folder / _WEIGHTS)
-            settings = make_settings(ClassifierSettings, facts["settings"], str(folder / _FILE))
+            settings = make_settings(ClassifierSettings, facts["settings"], str(folder / CLASSIFIER))
             mean, scale, weights = (tensors[name].astype(np.float64) for name in ("mean", "scale", "weights"))
             bias, slope, shift = (float(facts[name]) for name in ("bias", "slope", "shift"))
         except SettingsError:
@@ -248,7 +163,7 @@ class VariantClassifier:
 
 def is_classifier(folder: str | Path) -> bool:
     """Whether a folder holds a saved classifier."""
-    return (Path(folder) / _FILE).is_file()
+    return (Path(folder) / CLASSIFIER).is_file()
 
 
 class Trained(NamedTuple):
@@ -302,17 +217,12 @@ def fit_classifier(
     labels, folds = np.asarray(labels, dtype=bool), np.asarray(folds)
     check_folds(chroms, starts, folds)
     known = np.array([not reason for reason in features.reasons])
-    _check_classes(labels[known], folds[known])
+    check_classes(labels[known], folds[known])
     x, y, groups = features.matrix(settings.features)[known], labels[known], folds[known]
     decisions = _out_of_fold(x, y, groups)
-    slope, shift = _platt(decisions, y)
+    slope, shift = fit_platt(decisions, y)
     probabilities = np.full(len(labels), np.nan)
-    calibrated = np.zeros(len(y))
-    for fold in np.unique(groups):
-        here = groups == fold
-        a, b = _platt(decisions[~here], y[~here])
-        calibrated[here] = _sigmoid(a * decisions[here] + b)
-    probabilities[known] = calibrated
+    probabilities[known] = calibrate_held_out(decisions, y, groups)
     ablation = {}
     for name in settings.features if len(settings.features) > 1 else ():
         rest = tuple(other for other in settings.features if other != name)
@@ -327,7 +237,8 @@ def fit_classifier(
     return Trained(classifier, probabilities, ablation, penalty)
 
 
-def _check_classes(labels: npt.NDArray[np.bool_], folds: npt.NDArray[Any]) -> None:
+def check_classes(labels: npt.NDArray[np.bool_], folds: npt.NDArray[Any]) -> None:
+    """Raise SettingsError if there are fewer than three folds, or a fold or the rest of it has one class only."""
     names = np.unique(folds)
     if len(names) < 3:
         raise SettingsError(f"{len(names)} folds with variants that have features; 3 or more would work")
@@ -377,14 +288,25 @@ def _out_of_fold(x: Matrix, y: npt.NDArray[np.bool_], folds: npt.NDArray[Any]) -
     return found
 
 
-def _platt(decisions: Matrix, y: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and shift that make decisions logits (maximum likelihood, hardly any penalty)."""
+def fit_platt(decisions: Matrix, y: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Find the slope and shift that make decisions [V] logits (Platt 1999: maximum likelihood, hardly any penalty)."""
     from sklearn.linear_model import LogisticRegression
 
     fitted = LogisticRegression(C=1e6, max_iter=1000).fit(decisions[:, None], y)
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
-def _sigmoid(x: Matrix) -> Matrix:
+def calibrate_held_out(decisions: Matrix, y: npt.NDArray[np.bool_], folds: npt.NDArray[Any]) -> Matrix:
+    """Probabilities [V] of held-out decisions, each fold's calibrated on the others'."""
+    found = np.zeros(len(y))
+    for fold in np.unique(folds):
+        here = folds == fold
+        slope, shift = fit_platt(decisions[~here], y[~here])
+        found[here] = sigmoid(slope * decisions[here] + shift)
+    return found
+
+
+def sigmoid(x: Matrix) -> Matrix:
+    """Probability of a logit."""
     found: Matrix = 0.5 * (1 + np.tanh(x / 2))
     return found

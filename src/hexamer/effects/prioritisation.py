@@ -1,15 +1,19 @@
 """Training a classifier of variants from a table of labels, and saying how good it is.
 
-Not here: features and the regression itself (`classifier`), reading labels (`labels`).
+Not here: what is learnt, on frozen features (`classifier`) or by fine-tuning (`tuned`); reading labels (`labels`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from hexamer.effects.classifier import ClassifierSettings, VariantClassifier, fit_classifier, read_features
+from hexamer.effects.classifier import ClassifierSettings, VariantClassifier, fit_classifier
+from hexamer.effects.features import read_features
+from hexamer.effects.tuned import TunedClassifier, TunedSettings, tune_classifier
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
 from hexamer.genome.splits import split_by_block, split_by_contig
@@ -24,17 +28,19 @@ class VariantTraining:
 
     Attributes
     ----------
-    classifier : VariantClassifier
+    classifier : VariantClassifier or TunedClassifier
     table : DataFrame
-        The labels' rows, with `fold` (-1 where a row has no label), `reason`, `probability` (out of fold, calibrated),
-        `llr` as it is, and for each ablation a column of out-of-fold decisions: "only scores", "without scores", ...
-    penalty : float
-        C of the final regression.
+        The labels' rows that have a label, with `fold`, `reason` and `probability` (out of fold, calibrated); of a
+        classifier on frozen features also `llr` as it is, and for each ablation a column of out-of-fold decisions:
+        "only scores", "without scores", ...
+    facts : dict
+        How it went: `penalty` (C of the final regression); or of fine-tuning `fits` (best step and score of each fold)
+        and `weights` (how many are trained, and all).
     """
 
-    classifier: VariantClassifier
+    classifier: VariantClassifier | TunedClassifier
     table: pd.DataFrame
-    penalty: float
+    facts: dict[str, Any]
 
 
 def train_variants(
@@ -45,7 +51,7 @@ def train_variants(
     label: str,
     folds: str = CONTIG,
     count: int = 5,
-    settings: ClassifierSettings | None = None,
+    settings: ClassifierSettings | TunedSettings | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> VariantTraining:
     """Train a classifier of variants on a table of labels.
@@ -62,9 +68,10 @@ def train_variants(
         "contig" (whole contigs, as the paper), "block" (of 1 Mb), or a column of the table.
     count : int
         Folds, where they are made here.
-    settings : ClassifierSettings, optional
+    settings : ClassifierSettings or TunedSettings, optional
+        A regression on frozen features, or fine-tuning.
     advance : callable, optional
-        Called with the number of variants of each finished piece.
+        Called with the number of variants of each finished piece or step.
 
     Returns
     -------
@@ -79,20 +86,18 @@ def train_variants(
     known = table[table[label].notna()]
     names = [genome.resolve(chrom) if chrom in genome else str(chrom) for chrom in known["chrom"]]
     starts = known["pos"].to_numpy(dtype=np.int64) - 1
-    if folds == CONTIG:
-        chosen = split_by_contig(names, count)
-    elif folds == BLOCK:
-        chosen = split_by_block(names, starts, count)
-    elif folds not in known:
-        raise SettingsError(f"folds {folds!r}: {CONTIG}, {BLOCK}, or a column of the labels would work")
-    elif known[folds].isna().any():
-        raise SettingsError(f"folds: column {folds!r} has no value for {int(known[folds].isna().sum())} variants")
-    else:
-        chosen = pd.factorize(known[folds], sort=True)[0].astype(np.int64)
+    chosen = _choose_folds(known, names, starts, folds, count)
     columns = zip(known["chrom"], known["pos"], known["ref"], known["alt"], strict=True)
     variants = [Variant(str(chrom), int(pos), str(ref), str(alt)) for chrom, pos, ref, alt in columns]
-    features = read_features(model, genome, variants, settings.scores, advance=advance)
     labels = known[label].to_numpy(dtype=float) > 0.5
+    if isinstance(settings, TunedSettings):
+        tuned = tune_classifier(
+            model, genome, variants, labels, names, starts, chosen, settings=settings, advance=advance
+        )
+        found = known.assign(fold=chosen, reason=tuned.reasons, probability=tuned.probabilities)
+        fits = [{"best_step": fitted.best_step, "best_score": fitted.best_score} for fitted in tuned.fits]
+        return VariantTraining(tuned.classifier, found, {"fits": fits, "weights": tuned.classifier.weights})
+    features = read_features(model, genome, variants, settings.scores, advance=advance)
     trained = fit_classifier(model, features, labels, names, starts, chosen, settings=settings)
     found = known.assign(
         fold=chosen,
@@ -101,4 +106,18 @@ def train_variants(
         llr=features.values["scores"][:, 0],
         **trained.ablation,
     )
-    return VariantTraining(trained.classifier, found, trained.penalty)
+    return VariantTraining(trained.classifier, found, {"penalty": trained.penalty})
+
+
+def _choose_folds(
+    known: pd.DataFrame, names: Sequence[str], starts: npt.NDArray[np.int64], folds: str, count: int
+) -> npt.NDArray[np.int64]:
+    if folds == CONTIG:
+        return split_by_contig(names, count)
+    if folds == BLOCK:
+        return split_by_block(names, starts, count)
+    if folds not in known:
+        raise SettingsError(f"folds {folds!r}: {CONTIG}, {BLOCK}, or a column of the labels would work")
+    if known[folds].isna().any():
+        raise SettingsError(f"folds: column {folds!r} has no value for {int(known[folds].isna().sum())} variants")
+    return pd.factorize(known[folds], sort=True)[0].astype(np.int64)

@@ -99,6 +99,10 @@ class ScoreSettings:
         if self.window < 12:
             raise SettingsError(f"window {self.window}; at least 12 bases would work")
 
+    def bases_read(self, model: NucleotideTransformer) -> int:
+        """Bases of a window without N: whole tokens, no more than the model reads."""
+        return min(self.window, model.config.max_bases) // model.config.k * model.config.k
+
     def describe(self, model: NucleotideTransformer) -> dict[str, str]:
         """Definition of each score, with the layer and pooling that it was computed with."""
         layer = model.layer_number(self.layer)

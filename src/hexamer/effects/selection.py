@@ -297,6 +297,12 @@ class Shard:
         """Whether a piece of the input, counted from 0, is in this share."""
         return piece % self.of == self.index - 1
 
+    def share(self, records: int) -> int:
+        """Tell how many of an input's records are in this share."""
+        pieces, rest = divmod(records, PIECE)
+        whole = len(range(self.index - 1, pieces, self.of))
+        return whole * PIECE + (rest if self.has(pieces) else 0)
+
     def number(self, place: int) -> int:
         """Tell the number in the input, from 0, of this share's record at a place, from 0."""
         piece, within = divmod(place, PIECE)
