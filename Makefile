@@ -16,7 +16,7 @@ demo: .venv/ready  ## score 1000 Genomes variants and embed windows with hexamer
 	@$(BIN)/python demo/run.py
 
 quick: .venv/ready  ## run the tests that take a minute: commands, docs, errors, tokens
-	$(BIN)/python -m pytest -q tests/test_cli.py tests/test_docs.py tests/test_errors.py tests/tokens
+	$(BIN)/python -m pytest -q tests/cli tests/test_docs.py tests/test_errors.py tests/tokens
 
 test: .venv/ready  ## run the tests
 	$(BIN)/python -m pytest -q

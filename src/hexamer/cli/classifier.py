@@ -1,0 +1,106 @@
+"""Classifying variants: `train-variants`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hexamer.cli.evaluation import write_effects
+from hexamer.cli.messages import examples, say
+from hexamer.cli.options import (
+    BudgetOption,
+    DeviceOption,
+    GenomeOption,
+    ModelOption,
+    NegativeOption,
+    PhasesOption,
+    PositiveOption,
+    StrandsOption,
+    check_folder,
+    split_names,
+)
+from hexamer.cli.progress import counter
+
+commands = typer.Typer()
+
+
+@commands.command(
+    epilog=examples(
+        "hexamer train-variants clinvar.tsv -g hg38.fa --label-column significance --positive Pathogenic -o clinvar/",
+        "hexamer train-variants mpra.vcf.gz -g hg38.fa --label-column ACTIVE --folds block -o mpra/",
+    )
+)
+def train_variants(
+    labels: Annotated[Path, typer.Argument(help="TSV, CSV, Parquet or VCF: chrom, pos, ref, alt and a label.")],
+    genome: GenomeOption,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the classifier and its evaluation.")],
+    label_column: Annotated[str, typer.Option(help="Column or INFO key of labels, 1 and 0.")] = "label",
+    positive: PositiveOption = None,
+    negative: NegativeOption = None,
+    adapter: Annotated[
+        str, typer.Option(help="none: regression on frozen features. ia3, lora, full, head: fine-tuning.")
+    ] = "none",
+    folds: Annotated[str, typer.Option(help="contig, block (of 1 Mb), or a column of LABELS.")] = "contig",
+    count: Annotated[int, typer.Option(help="Folds, of contigs or blocks.")] = 5,
+    features: Annotated[
+        str, typer.Option(help="Comma list of scores,difference,reference.")
+    ] = "scores,difference,reference",
+    model: ModelOption = "hexamer-tiny",
+    layer: Annotated[int, typer.Option(help="Layer of the embeddings; -1 is the last.")] = -1,
+    window: Annotated[int | None, typer.Option(help="As for score-variants; 6000, or 600 for fine-tuning.")] = None,
+    phases: PhasesOption = 2,
+    strands: StrandsOption = "both",
+    steps: Annotated[int, typer.Option(help="Most steps of fine-tuning, of 8 variants each.")] = 1000,
+    rate: Annotated[float, typer.Option(help="Learning rate of fine-tuning; for full, 1e-4 or less.")] = 3e-3,
+    seed: Annotated[int, typer.Option(help="Of fine-tuning.")] = 0,
+    token_budget: BudgetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train a classifier of variants on labels."""
+    from hexamer import effects
+    from hexamer.genome import Genome
+    from hexamer.manifest import describe_file, make_settings, write_manifest
+    from hexamer.model import load_model
+    from hexamer.report import write_table
+
+    settings: Any
+    reading: dict[str, Any] = {"phases": phases, "strands": strands, "token_budget": token_budget}
+    if adapter == "none":
+        reading |= {"window": window or 6000, "layer": layer}
+        chosen = {"features": split_names(features), "scores": reading}
+        settings = make_settings(effects.ClassifierSettings, chosen, "train-variants")
+    else:
+        reading |= {"window": window or 600, "scores": ("llr",)}
+        kind = {"kind": "none" if adapter == "head" else adapter}
+        fit = {"adapter": kind, "steps": steps, "rate": rate, "seed": seed, "evaluate_every": 50, "patience": 6}
+        settings = make_settings(effects.TunedSettings, {"scores": reading, "fit": fit}, "train-variants")
+    check_folder(out)
+    table = effects.read_labels(labels, label=label_column, positive=positive or [], negative=negative or [])
+    with Genome(genome) as reference:
+        encoder = load_model(model, device=device)
+        with counter("variants") as advance:
+            trained = effects.train_variants(
+                encoder,
+                reference,
+                table,
+                label=label_column,
+                folds=folds,
+                count=count,
+                settings=settings,
+                advance=advance,
+            )
+    shown = [n for n in ("probability", "llr") if n in trained.table]
+    shown += [n for n in map(str, trained.table) if n.startswith(("only ", "without "))]
+    with counter("estimates") as advance:
+        found = effects.evaluate_effects(
+            trained.table, scores=shown, label=label_column, signs={"llr": -1}, advance=advance
+        )
+    if "weights" in trained.facts:
+        say("{:,} of {:,} weights trained".format(*trained.facts["weights"]))
+    write_effects(found, out, title=f"{labels.name}, out of fold")
+    write_table(trained.table, out / "out_of_fold.tsv")
+    trained.classifier.save(out)
+    inputs = {"labels": describe_file(labels), "genome": describe_file(genome)}
+    facts = {"settings": settings, "folds": folds, **trained.facts, "encoder": trained.classifier.encoder}
+    write_manifest(out / "manifest.json", **inputs, **facts, evaluation=found.manifest)
+    say(f"wrote {out}; score-variants --model {out} uses it")
