@@ -40,12 +40,12 @@ from hexamer.genome import Genome, Variant
 from hexamer.genome.splits import check_folds
 from hexamer.manifest import STRICT, make_settings, package_versions, write_atomically
 from hexamer.metrics import auroc
-from hexamer.model import NucleotideTransformer, describe_model, load_model, pack, save_model
-from hexamer.model.adapters import add_adapter, has_adapter, load_adapter, save_adapter
+from hexamer.model import NucleotideTransformer, describe_model, pack
+from hexamer.model.adapters import add_adapter, load_trained, save_trained
 from hexamer.model.heads import PairHead
 from hexamer.training.fitting import FitSettings, Fitted, draw_examples, fit_weights
 
-_HEAD, _ADAPTER, _ENCODER = "head.safetensors", "adapter", "encoder"
+_HEAD = "head.safetensors"
 
 FORMAT = "hexamer tuned variant classifier 1"
 
@@ -174,10 +174,7 @@ class TunedClassifier:
         head = {name: t.detach().cpu().contiguous() for name, t in self.model.head.state_dict().items()}
         with write_atomically(folder / _HEAD) as temporary:
             save_file(head, temporary)
-        if has_adapter(self.model.encoder):
-            save_adapter(self.model.encoder, folder / _ADAPTER)
-        elif self.settings.fit.adapter.kind == "full":
-            save_model(self.model.encoder, folder / _ENCODER)
+        save_trained(self.model.encoder, folder, self.settings.fit.adapter.kind)
         facts: dict[str, Any] = {"format": FORMAT, "settings": asdict(self.settings), "encoder": self.encoder}
         facts |= {"slope": self.slope, "shift": self.shift, "versions": package_versions()}
         with write_atomically(folder / CLASSIFIER) as temporary:
@@ -193,11 +190,8 @@ class TunedClassifier:
         try:
             facts = json.loads((folder / CLASSIFIER).read_text(encoding="utf-8"))
             settings = make_settings(TunedSettings, facts["settings"], str(folder / CLASSIFIER))
-            kind = settings.fit.adapter.kind
-            source = folder / _ENCODER if kind == "full" else facts["encoder"]["source"]
-            model = PairModel(load_model(source, device=device), settings.hidden)
-            if kind in ("ia3", "lora"):
-                load_adapter(model.encoder, folder / _ADAPTER)
+            kind, source = settings.fit.adapter.kind, facts["encoder"]["source"]
+            model = PairModel(load_trained(folder, kind, source, device=device), settings.hidden)
             model.head.load_state_dict(load_file(folder / _HEAD))
             slope, shift = float(facts["slope"]), float(facts["shift"])
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as problem:

@@ -15,7 +15,10 @@ from torch import nn
 
 from hexamer.errors import CheckpointError, SettingsError
 from hexamer.manifest import STRICT
+from hexamer.model.checkpoint import load_model, save_model
 from hexamer.model.transformer import NucleotideTransformer
+
+_ADAPTER, _ENCODER = "adapter", "encoder"
 
 Kind = Literal["ia3", "lora", "full", "none"]
 
@@ -169,6 +172,52 @@ def load_adapter(model: NucleotideTransformer, folder: str | Path) -> None:
             f"{folder}: the adapter is not of this model ({wrong}); the encoder that it was trained with would work"
         )
     model.requires_grad_(False)
+
+
+def save_trained(model: NucleotideTransformer, folder: str | Path, kind: Kind) -> None:
+    """Write what fine-tuning changed of an encoder: its adapter, or all of it, or nothing.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    folder : str or Path
+        Gets a folder `adapter` or `encoder`.
+    kind : str
+        As `AdapterSettings`.
+    """
+    if kind in ("ia3", "lora"):
+        save_adapter(model, Path(folder) / _ADAPTER)
+    elif kind == "full":
+        save_model(model, Path(folder) / _ENCODER)
+
+
+def load_trained(folder: str | Path, kind: Kind, source: str, *, device: str = "auto") -> NucleotideTransformer:
+    """Load an encoder as `save_trained` left it.
+
+    Parameters
+    ----------
+    folder : str or Path
+    kind : str
+        As `AdapterSettings`.
+    source : str
+        The encoder that was fine-tuned; not needed of `full`.
+    device : str
+        As `load_model`.
+
+    Returns
+    -------
+    NucleotideTransformer
+        Frozen, in eval mode.
+
+    Raises
+    ------
+    CheckpointError
+        If an encoder or adapter cannot be read.
+    """
+    model = load_model(Path(folder) / _ENCODER if kind == "full" else source, device=device)
+    if kind in ("ia3", "lora"):
+        load_adapter(model, Path(folder) / _ADAPTER)
+    return model.eval()
 
 
 def merge_adapter(model: NucleotideTransformer) -> None:

@@ -1,0 +1,216 @@
+"""Probing: how much a frozen encoder knows, layer by layer.
+
+A simple model is fitted on mean token vectors: logistic regression, a multi-layer perceptron, or of values ridge
+regression. Its settings and the layer are chosen on validation sequences; the test sequences are looked at once, by
+every layer's chosen model, and never choose anything. Vectors are standardised with the training sequences' means.
+Source: Dalla-Torre et al. (2025), Methods: logistic regression and MLPs of up to two hidden layers, searched by TPE;
+the search space is not published, ours is a small grid. Not here: the vectors (`hexamer.embeddings.layers`).
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hexamer.errors import SettingsError
+from hexamer.manifest import STRICT
+from hexamer.training.targets import Target
+
+METHODS = ("logistic", "ridge", "mlp")
+"""Simple models: logistic regression (of classes and labels), ridge regression (of values), perceptrons (of all)."""
+PENALTIES = (0.001, 0.01, 0.1, 1.0)
+"""Inverse strengths C of logistic regression that are tried; for ridge, penalties are 1 / C."""
+PERCEPTRONS = (((128,), 1e-2), ((128,), 1.0), ((128, 64), 1e-1))
+"""Hidden layers and L2 penalties of perceptrons that are tried."""
+
+Vectors = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSettings:
+    """What is fitted.
+
+    Raises
+    ------
+    SettingsError
+        If a method does not exist.
+    """
+
+    __pydantic_config__ = STRICT
+
+    methods: tuple[str, ...] = ("logistic",)
+    """Names out of `METHODS`; where a target has values, logistic means ridge."""
+    layers: tuple[int, ...] = ()
+    """Layers, -1 the last; all if empty."""
+    seed: int = 0
+    """Of perceptrons."""
+
+    def __post_init__(self) -> None:
+        wrong = [name for name in self.methods if name not in METHODS]
+        if wrong or not self.methods:
+            raise SettingsError(f"methods {', '.join(wrong) or 'none'}; {', '.join(METHODS)} would work")
+
+
+class Split(NamedTuple):
+    """Rows of the vectors by what they are for."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+class Probed(NamedTuple):
+    """What the probes found."""
+
+    table: pd.DataFrame
+    """A row for each layer and method: `layer`, `method`, `setting`, `validation` and `test` (the target's score)."""
+    layer: int
+    """The layer that did best on the validation rows."""
+    method: str
+    validation: float
+    test: float
+    predictions: npt.NDArray[Any]
+    """Of the best, for the test rows: [test rows, ...], as the target's predictions."""
+
+
+def probe(
+    vectors: Vectors,
+    targets: npt.NDArray[Any],
+    split: Split,
+    target: Target,
+    *,
+    settings: ProbeSettings | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Probed:
+    """Fit probes on every layer.
+
+    Parameters
+    ----------
+    vectors : float32 array [N, layers, D]
+        As from `embed_layers`.
+    targets : array [N] or [N, O]
+        As the target wants them.
+    split : Split
+        Rows to fit on, to choose by, and to report.
+    target : Target
+        "classes", "labels", "values" or "bins" (fitted as values).
+    settings : ProbeSettings, optional
+    advance : callable, optional
+        Called with 1 for each layer and method that is done.
+
+    Returns
+    -------
+    Probed
+
+    Raises
+    ------
+    SettingsError
+        If a layer does not exist, or the target is of bases.
+    """
+    settings = settings or ProbeSettings()
+    if target.kind == "bases":
+        raise SettingsError("probe: classes of bases need a fine-tuned head; hexamer finetune would work")
+    count = vectors.shape[1]
+    if not all(-count <= layer < count for layer in settings.layers):
+        raise SettingsError(f"layers {settings.layers}: the model has 0 to {count - 1}")
+    layers = [layer % count for layer in settings.layers] or list(range(count))
+    rows: list[dict[str, Any]] = []
+    best: tuple[float, dict[str, Any], npt.NDArray[Any]] | None = None
+    for layer in layers:
+        x = standardise(vectors[:, layer], split.train)
+        for method in settings.methods:
+            setting, validation, model = _choose(x, targets, split, target, method, settings.seed)
+            found = predict(model, x[split.test], target)
+            row = {"layer": layer, "method": method, "setting": setting, "validation": validation}
+            rows.append(row | {"test": target.score(targets[split.test], found)})
+            if best is None or validation > best[0]:
+                best = validation, rows[-1], found
+            if advance:
+                advance(1)
+    assert best is not None
+    chosen = best[1]
+    return Probed(pd.DataFrame(rows), chosen["layer"], chosen["method"], best[0], chosen["test"], best[2])
+
+
+def standardise(vectors: Vectors, train: Rows) -> Vectors:
+    """Give vectors [N, D] mean 0 and variance 1 over the training rows."""
+    mean, scale = vectors[train].mean(0), vectors[train].std(0)
+    return (vectors - mean) / np.where(scale > 0, scale, 1)
+
+
+def predict(model: Any, x: Vectors, target: Target) -> npt.NDArray[Any]:
+    """Predictions of a fitted model, as those of the target; classes that it never saw have probability 0."""
+    if target.kind in ("values", "bins"):
+        found = np.asarray(model.predict(x), dtype=np.float32)
+        return found.reshape(len(x), -1)
+    if target.kind == "labels":
+        return np.stack([each.predict_proba(x)[:, -1] for each in model], axis=1).astype(np.float32)
+    whole = np.zeros((len(x), len(target.names)), dtype=np.float32)
+    whole[:, model.classes_.astype(int)] = model.predict_proba(x)
+    return whole
+
+
+def _choose(
+    x: Vectors, targets: npt.NDArray[Any], split: Split, target: Target, method: str, seed: int
+) -> tuple[str, float, Any]:
+    """Find the setting that does best on the validation rows: its name, score and model."""
+    best: tuple[str, float, Any] | None = None
+    for name, make in _candidates(target, method, seed):
+        model = _fit(make, x[split.train], targets[split.train], target)
+        score = target.score(targets[split.validation], predict(model, x[split.validation], target))
+        if best is None or score > best[1]:
+            best = name, score, model
+    assert best is not None
+    return best
+
+
+def _candidates(target: Target, method: str, seed: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield the name and maker of each model that is tried."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    of_values = target.kind in ("values", "bins")
+    if method == "mlp":
+        make = MLPRegressor if of_values else MLPClassifier
+        for hidden, alpha in PERCEPTRONS:
+            options: Mapping[str, Any] = {"hidden_layer_sizes": hidden, "alpha": alpha, "random_state": seed}
+            yield f"{hidden}, L2 {alpha:g}", _maker(make, **options, early_stopping=True, max_iter=200)
+        return
+    for penalty in PENALTIES:
+        if of_values:
+            yield f"L2 {1 / penalty:g}", _maker(Ridge, alpha=1 / penalty)
+        else:
+            yield f"C {penalty:g}", _maker(LogisticRegression, C=penalty, max_iter=500)
+
+
+def _maker(make: Callable[..., Any], **options: Any) -> Callable[[], Any]:
+    return lambda: make(**options)
+
+
+def _fit(make: Callable[[], Any], x: Vectors, targets: npt.NDArray[Any], target: Target) -> Any:
+    """Fit one model, or one for each label on the rows where it is known."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # such a model is judged by its score as any other
+        if target.kind == "labels":
+            return [_fit_label(make, x, column) for column in np.asarray(targets).T]
+        y = np.asarray(targets)
+        if target.kind in ("values", "bins"):
+            known = np.isfinite(y).all(1)
+            return make().fit(x[known], y[known] if y.shape[1] > 1 else y[known, 0])
+        return make().fit(x, y)
+
+
+def _fit_label(make: Callable[[], Any], x: Vectors, column: npt.NDArray[Any]) -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    known = np.isfinite(column)
+    if len(np.unique(column[known])) < 2:
+        return DummyClassifier().fit(x[[0, 0]], [0, 1])  # 0.5 for all
+    return make().fit(x[known], column[known].astype(int))
