@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from hexamer.errors import SettingsError
@@ -9,6 +10,7 @@ from hexamer.errors import SettingsError
 if TYPE_CHECKING:
     import torch
 
+_alone = Lock()  # the number of threads is in part a setting of the process: two callers would undo each other's
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
@@ -70,6 +72,10 @@ def run_each(job: Callable[[Item], Found], items: Iterable[Item], device: "torch
     list
         In the order of the items.
 
+    Notes
+    -----
+    A job runs in another thread: contexts such as `torch.inference_mode` are its own to enter.
+
     Examples
     --------
     >>> run_each(lambda x: 2 * x, [1, 2, 3], pick_device("cpu"))
@@ -80,6 +86,15 @@ def run_each(job: Callable[[Item], Found], items: Iterable[Item], device: "torch
     if device.type != "cpu":
         return [job(item) for item in items]
     threads = torch.get_num_threads()
+    if threads == 1:
+        return [job(item) for item in items]
+    with _alone:
+        return _run_threads(job, items, threads)
+
+
+def _run_threads(job: Callable[[Item], Found], items: Iterable[Item], threads: int) -> list[Found]:
+    import torch
+
     try:
         with ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1)) as pool:
             return list(pool.map(job, items))

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hexamer.effects import ScoreSettings
+from hexamer.effects import Draw, ScoreSettings, calibrate
 from hexamer.effects.forwards import Forwards
-from hexamer.genome import Genome, Variant
+from hexamer.genome import Genome, Interval, Variant
+
+SMALL = ScoreSettings(scores=("llr",), window=120, phases=1, strands="forward")
 
 MANY_HEADER = [
     "##fileformat=VCFv4.2",
@@ -59,3 +61,10 @@ def many(tmp_path: Path) -> Path:
     path = tmp_path / "many.vcf"
     path.write_text("\n".join([*MANY_HEADER, *many_rows(2300)]) + "\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def background(request: pytest.FixtureRequest) -> Any:
+    """Of the small genome, scored with `SMALL`."""
+    model, genome = request.getfixturevalue("model"), Genome(request.getfixturevalue("fasta"))
+    return calibrate(model, genome, regions=[Interval("20", 0, 9000)], draw=Draw(sites=40, indels=6), settings=SMALL)

@@ -62,7 +62,7 @@ def test_ia3_of_published_sizes_trains_the_published_number_of_weights(size, cou
 
 
 @pytest.mark.parametrize("layout", ["v1", "v2"])
-@pytest.mark.parametrize("kind", ["ia3", "lora", "full", "none"])
+@pytest.mark.parametrize("kind", ["ia3", "lora", "full", "head"])
 def test_an_adapter_changes_nothing_before_training(layout, kind):
     model = make(layout)
     before = logits(model)
@@ -70,7 +70,7 @@ def test_an_adapter_changes_nothing_before_training(layout, kind):
     assert torch.equal(logits(model), before)
     trained, whole = count_trained(model)
     head = sum(p.numel() for p in model.lm_head.parameters())
-    assert trained == {"ia3": 256, "lora": 256, "full": whole - head, "none": 0}[kind]
+    assert trained == {"ia3": 256, "lora": 256, "full": whole - head, "head": 0}[kind]
     assert has_adapter(model) == (kind in ("ia3", "lora"))
 
 
@@ -115,7 +115,7 @@ def test_saved_loaded_by_us_and_by_peft_and_merged(layout, kind, tmp_path):
     merge_adapter(again)  # nothing left to merge
 
 
-@pytest.mark.parametrize("kind", ["ia3", "lora", "full", "none"])
+@pytest.mark.parametrize("kind", ["ia3", "lora", "full", "head"])
 def test_gradients_reach_what_is_trained_and_nothing_else(kind):
     model = make()
     add_adapter(model, AdapterSettings(kind=kind))

@@ -86,7 +86,7 @@ def test_standardised_by_training_rows_alone():
 
 def test_mistakes():
     vectors, classes, split = drawn(30)
-    with pytest.raises(SettingsError, match="layers .*the model has 0 to 2"):
+    with pytest.raises(SettingsError, match=r"layers .*the model has 0 to 2"):
         probe(vectors, classes, split, CLASSES, settings=ProbeSettings(layers=(3,)))
     with pytest.raises(SettingsError, match="hexamer finetune would work"):
         probe(vectors, classes, split, make_target("bases", ("a", "b")))

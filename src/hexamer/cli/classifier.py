@@ -1,5 +1,6 @@
 """Classifying variants: `train-variants`."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,12 @@ from hexamer.cli.options import (
     split_names,
 )
 from hexamer.cli.progress import counter
+from hexamer.errors import SettingsError
 
 commands = typer.Typer()
+
+STATE = "state"
+"""Folder in which fine-tuning keeps what a killed run resumes from."""
 
 
 @commands.command(
@@ -43,16 +48,16 @@ def train_variants(
     folds: Annotated[str, typer.Option(help="contig, block (of 1 Mb), or a column of LABELS.")] = "contig",
     count: Annotated[int, typer.Option(help="Folds, of contigs or blocks.")] = 5,
     features: Annotated[
-        str, typer.Option(help="Comma list of scores,difference,reference.")
-    ] = "scores,difference,reference",
+        str | None, typer.Option(help="Of the regression: comma list of scores,difference,reference; all by default.")
+    ] = None,
     model: ModelOption = "hexamer-tiny",
-    layer: Annotated[int, typer.Option(help="Layer of the embeddings; -1 is the last.")] = -1,
+    layer: Annotated[int | None, typer.Option(help="Of the regression's embeddings; by default the last.")] = None,
     window: Annotated[int | None, typer.Option(help="As for score-variants; 6000, or 600 for fine-tuning.")] = None,
     phases: PhasesOption = 2,
     strands: StrandsOption = "both",
-    steps: Annotated[int, typer.Option(help="Most steps of fine-tuning, of 8 variants each.")] = 1000,
-    rate: Annotated[float, typer.Option(help="Learning rate of fine-tuning; for full, 1e-4 or less.")] = 3e-3,
-    seed: Annotated[int, typer.Option(help="Of fine-tuning.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Most steps of fine-tuning, of 8 variants each; 1000.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate of fine-tuning; 3e-3, or 1e-4 for full.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of fine-tuning; 0.")] = None,
     token_budget: BudgetOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -64,15 +69,20 @@ def train_variants(
     from hexamer.report import write_table
 
     settings: Any
-    reading: dict[str, Any] = {"phases": phases, "strands": strands, "token_budget": token_budget}
+    reading: dict[str, Any] = {"phases": phases, "strands": strands, "scores": ("llr",)}
     if adapter == "none":
-        reading |= {"window": window or 6000, "layer": layer}
-        chosen = {"features": split_names(features), "scores": reading}
-        settings = make_settings(effects.ClassifierSettings, chosen, "train-variants")
+        _refuse("--adapter none", {"steps": steps, "rate": rate, "seed": seed})
+        reading |= {"window": 6000 if window is None else window, "layer": -1 if layer is None else layer}
+        reading["token_budget"] = token_budget
+        families = split_names(features) if features is not None else tuple(effects.FAMILIES)
+        settings = make_settings(
+            effects.ClassifierSettings, {"features": families, "scores": reading}, "train-variants"
+        )
     else:
-        reading |= {"window": window or 600, "scores": ("llr",)}
-        kind = {"kind": "none" if adapter == "head" else adapter}
-        fit = {"adapter": kind, "steps": steps, "rate": rate, "seed": seed, "evaluate_every": 50, "patience": 6}
+        _refuse(f"--adapter {adapter}", {"features": features, "layer": layer, "token-budget": token_budget})
+        reading["window"] = 600 if window is None else window
+        fit: dict[str, Any] = {"adapter": {"kind": adapter}, "steps": steps or 1000, "seed": seed or 0}
+        fit |= {"rate": rate or (1e-4 if adapter == "full" else 3e-3), "evaluate_every": 50, "patience": 6}
         settings = make_settings(effects.TunedSettings, {"scores": reading, "fit": fit}, "train-variants")
     check_folder(out)
     table = effects.read_labels(labels, label=label_column, positive=positive or [], negative=negative or [])
@@ -87,6 +97,7 @@ def train_variants(
                 folds=folds,
                 count=count,
                 settings=settings,
+                folder=out / STATE,
                 advance=advance,
             )
     shown = [n for n in ("probability", "llr") if n in trained.table]
@@ -95,12 +106,21 @@ def train_variants(
         found = effects.evaluate_effects(
             trained.table, scores=shown, label=label_column, signs={"llr": -1}, advance=advance
         )
+    if near := trained.facts["neighbours"]:
+        say(f"{near:,} variants lie within a window of one in another fold, with which they share sequence")
     if "weights" in trained.facts:
         say("{:,} of {:,} weights trained".format(*trained.facts["weights"]))
     write_effects(found, out, title=f"{labels.name}, out of fold")
     write_table(trained.table, out / "out_of_fold.tsv")
     trained.classifier.save(out)
+    shutil.rmtree(out / STATE, ignore_errors=True)
     inputs = {"labels": describe_file(labels), "genome": describe_file(genome)}
-    facts = {"settings": settings, "folds": folds, **trained.facts, "encoder": trained.classifier.encoder}
+    facts = {"settings": settings, "folds": folds, **trained.facts, "encoder": trained.classifier.origin}
     write_manifest(out / "manifest.json", **inputs, **facts, evaluation=found.manifest)
     say(f"wrote {out}; score-variants --model {out} uses it")
+
+
+def _refuse(where: str, options: dict[str, Any]) -> None:
+    """Refuse options that mean nothing here."""
+    if given := [f"--{name}" for name, value in options.items() if value is not None]:
+        raise SettingsError(f"{', '.join(given)}: of no use with {where}; without would work")

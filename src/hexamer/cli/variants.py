@@ -99,7 +99,7 @@ def _load_scorers(model: str, *, device: str, precision: Any) -> tuple[Any, list
     if not is_classifier(model):
         return load_model(model, device=device, precision=precision), []
     classifier = load_classifier(model, device=device)
-    return load_model(classifier.encoder["source"], device=device, precision=precision), [classifier]
+    return load_model(classifier.origin["source"], device=device, precision=precision), [classifier]
 
 
 def _load_background(name: str, encoder: Any, annotation: Path | None, genome: Any) -> Any:
@@ -165,7 +165,7 @@ def calibrate(
     model: ModelOption = "hexamer-tiny",
     regions: Annotated[list[str] | None, typer.Option(help="Where to draw: 20:1,000-2,000; repeatable.")] = None,
     annotation: Annotated[Path | None, typer.Option(help="GTF or GFF3: groups also by class of element.")] = None,
-    sites: Annotated[int, typer.Option(help="6-mers, of which all 18 SNVs are scored.")] = 3000,
+    sites: Annotated[int, typer.Option(help="6-mers, of which all 18 SNVs are scored.")] = 5000,
     indels: Annotated[int, typer.Option(help="Insertions and deletions of each class of length, each.")] = 150,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     window: WindowOption = 6000,

@@ -1,9 +1,11 @@
 """What a variant changes: windows around variants, likelihoods and distances, scored files, what scores are worth."""
 
 from hexamer.effects.annotate import Summary, annotate_variants
-from hexamer.effects.calibrate import Background, Draw, calibrate, find_background
+from hexamer.effects.background import Background, find_background
+from hexamer.effects.calibrate import Draw, calibrate
 from hexamer.effects.classifier import ClassifierSettings, VariantClassifier, is_classifier
 from hexamer.effects.evaluate import SIGNS, EffectEvaluation, evaluate_effects
+from hexamer.effects.features import FAMILIES
 from hexamer.effects.labels import add_elements, add_kinds, join_scores, read_labels
 from hexamer.effects.merge import merge
 from hexamer.effects.peers import MISSING, add_scores, describe_scores
@@ -15,6 +17,7 @@ from hexamer.effects.tuned import TunedClassifier, TunedSettings, load_classifie
 from hexamer.effects.writers import check_variants_path
 
 __all__ = [
+    "FAMILIES",
     "MISSING",
     "SCORES",
     "SIGNS",

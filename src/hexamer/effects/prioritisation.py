@@ -5,6 +5,7 @@ Not here: what is learnt, on frozen features (`classifier`) or by fine-tuning (`
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ import pandas as pd
 
 from hexamer.effects.classifier import ClassifierSettings, VariantClassifier, fit_classifier
 from hexamer.effects.features import read_features
-from hexamer.effects.tuned import TunedClassifier, TunedSettings, tune_classifier
+from hexamer.effects.tuned import TunedClassifier, TunedSettings
+from hexamer.effects.tuning import tune_classifier
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
-from hexamer.genome.splits import split_by_block, split_by_contig
+from hexamer.genome.splits import count_neighbours, split_by_block, split_by_contig
 from hexamer.model import NucleotideTransformer
 
 CONTIG, BLOCK = "contig", "block"
@@ -34,7 +36,8 @@ class VariantTraining:
         classifier on frozen features also `llr` as it is, and for each ablation a column of out-of-fold decisions:
         "only scores", "without scores", ...
     facts : dict
-        How it went: `penalty` (C of the final regression); or of fine-tuning `fits` (best step and score of each fold)
+        How it went: `neighbours` (variants that lie within a window of one in another fold: what they share with it is
+        no secret); `strength` (C of the final regression), or of fine-tuning `fits` (best step and score of each fold)
         and `weights` (how many are trained, and all).
     """
 
@@ -52,6 +55,7 @@ def train_variants(
     folds: str = CONTIG,
     count: int = 5,
     settings: ClassifierSettings | TunedSettings | None = None,
+    folder: str | Path | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> VariantTraining:
     """Train a classifier of variants on a table of labels.
@@ -70,6 +74,8 @@ def train_variants(
         Folds, where they are made here.
     settings : ClassifierSettings or TunedSettings, optional
         A regression on frozen features, or fine-tuning.
+    folder : str or Path, optional
+        Where fine-tuning keeps what a killed run resumes from.
     advance : callable, optional
         Called with the number of variants of each finished piece or step.
 
@@ -90,13 +96,14 @@ def train_variants(
     columns = zip(known["chrom"], known["pos"], known["ref"], known["alt"], strict=True)
     variants = [Variant(str(chrom), int(pos), str(ref), str(alt)) for chrom, pos, ref, alt in columns]
     labels = known[label].to_numpy(dtype=float) > 0.5
+    facts = {"neighbours": count_neighbours(names, starts, chosen, settings.scores.window)}
     if isinstance(settings, TunedSettings):
         tuned = tune_classifier(
-            model, genome, variants, labels, names, starts, chosen, settings=settings, advance=advance
+            model, genome, variants, labels, names, starts, chosen, settings=settings, folder=folder, advance=advance
         )
         found = known.assign(fold=chosen, reason=tuned.reasons, probability=tuned.probabilities)
         fits = [{"best_step": fitted.best_step, "best_score": fitted.best_score} for fitted in tuned.fits]
-        return VariantTraining(tuned.classifier, found, {"fits": fits, "weights": tuned.classifier.weights})
+        return VariantTraining(tuned.classifier, found, {"fits": fits, "weights": tuned.classifier.weights, **facts})
     features = read_features(model, genome, variants, settings.scores, advance=advance)
     trained = fit_classifier(model, features, labels, names, starts, chosen, settings=settings)
     found = known.assign(
@@ -106,7 +113,7 @@ def train_variants(
         llr=features.values["scores"][:, 0],
         **trained.ablation,
     )
-    return VariantTraining(trained.classifier, found, {"penalty": trained.penalty})
+    return VariantTraining(trained.classifier, found, {"strength": trained.strength, **facts})
 
 
 def _choose_folds(

@@ -1,21 +1,18 @@
-"""Supervised variant effects by fine-tuning: an encoder that learns from labelled variants what a change does.
+"""A fine-tuned classifier of variants: an encoder that has learnt what a change does, and a head.
 
-Both alleles' windows go through an encoder with an adapter (IA3 as the paper, or LoRA, or all weights); a head reads
-the mean over the reference's span, its difference to the altered one, and that without signs. Each fold has an encoder
-of its own, trained on the folds but that one and the next, and stopped where it did best on the next. Probabilities are
-calibrated as those of `classifier`.
+Both alleles' windows go through an encoder with an adapter (IA3 as the paper, or LoRA, or all weights); the head reads
+the mean hidden state over the reference's span, its difference to the altered one, and the size of that difference.
 
 Source: fine-tuned prioritisation of Dalla-Torre et al. (2025); how the two alleles are presented is not published and
-is our choice. Not here: classifiers on frozen features (`classifier`), the steps (`hexamer.training.fitting`).
+is our choice. Not here: how it is trained (`tuning`), classifiers on frozen features (`classifier`).
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,26 +21,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hexamer.device import run_each
-from hexamer.effects.classifier import (
-    CLASSIFIER,
-    VariantClassifier,
-    calibrate_held_out,
-    check_classes,
-    fit_platt,
-    sigmoid,
-)
+from hexamer.effects.classifier import CLASSIFIER, VariantClassifier, describe_probability
 from hexamer.effects.features import Matrix
 from hexamer.effects.forwards import Allele
+from hexamer.effects.regression import sigmoid
 from hexamer.effects.score import ScoreSettings, read_alleles
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
-from hexamer.genome.splits import check_folds
 from hexamer.manifest import STRICT, make_settings, package_versions, write_atomically
-from hexamer.metrics import auroc
 from hexamer.model import NucleotideTransformer, describe_model, pack
-from hexamer.model.adapters import add_adapter, load_trained, save_trained
+from hexamer.model.adapters import load_trained, save_trained
 from hexamer.model.heads import PairHead
-from hexamer.training.fitting import FitSettings, Fitted, draw_examples, fit_weights
+from hexamer.training.fitting import FitSettings
 
 _HEAD = "head.safetensors"
 
@@ -57,8 +46,8 @@ class TunedSettings:
     __pydantic_config__ = STRICT
 
     scores: ScoreSettings = field(default_factory=lambda: ScoreSettings(scores=("llr",), window=600))
-    """How alleles are read: a step learns from one reading of each of its variants, a probability is of the mean
-    decision over all. Shorter windows than for scores, since every step reads them anew."""
+    """How alleles are read (its list of scores is not used): a step learns from one reading of each of its variants, a
+    probability is of the mean decision over all. Windows are shorter than for scores, since every step reads them."""
     fit: FitSettings = field(default_factory=lambda: FitSettings(steps=1000, evaluate_every=50, patience=6))
     hidden: int = 0
     """Units of the head's inner layer; 0 for none."""
@@ -79,7 +68,7 @@ class PairModel(nn.Module):
         self.encoder = encoder
         self.head = PairHead(encoder.config.width, hidden=hidden).to(encoder.device)
         self.alleles: list[Allele] = []
-        """What batches count: set before training."""
+        """Readings that a batch names by their numbers; set before training."""
 
     def forward(self, numbers: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted sum of the cross-entropy (float32) of numbered alleles [B], and how many are right."""
@@ -110,24 +99,36 @@ class TunedClassifier:
         `source` and checksums of the encoder that was fine-tuned.
     model : PairModel
         In eval mode.
-    slope, shift : float
-        Calibration, as `VariantClassifier`.
+    slope, intercept : float
+        Calibration, as `hexamer.effects.regression.Regression`.
+    positives : float
+        Share of the positive class in training.
     """
 
     def __init__(
-        self, settings: TunedSettings, origin: dict[str, Any], model: PairModel, slope: float, shift: float
+        self,
+        settings: TunedSettings,
+        origin: dict[str, Any],
+        model: PairModel,
+        *,
+        slope: float,
+        intercept: float,
+        positives: float,
     ) -> None:
-        self.settings, self.encoder, self.model, self.slope, self.shift = settings, origin, model, slope, shift
+        self.settings, self.origin, self.model = settings, origin, model
+        self.slope, self.intercept, self.positives = slope, intercept, positives
 
     @property
     def definitions(self) -> dict[str, str]:
         """What the column is."""
-        return {"probability": "Probability of the positive class, by an encoder fine-tuned on labelled variants"}
+        return {"probability": describe_probability(self.positives, self.settings.scores.window)}
 
     @property
     def facts(self) -> dict[str, str]:
         """What the column depends on: a checksum of the weights that were trained."""
-        digest = hashlib.sha256(json.dumps([self.slope, self.shift, asdict(self.settings)]).encode())
+        digest = hashlib.sha256(
+            json.dumps([self.slope, self.intercept, self.positives, asdict(self.settings)]).encode()
+        )
         state = self.model.state_dict() if self.settings.fit.adapter.kind == "full" else self._trained()
         for name, tensor in sorted(state.items()):
             digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
@@ -157,13 +158,13 @@ class TunedClassifier:
     ) -> npt.NDArray[np.float32]:
         """Probability of each variant, float32 [V, 1]; NaN where there is a reason."""
         alleles, _ = read_alleles(self.model.encoder, genome, variants, self.settings.scores)
-        decisions = _mean_decisions(self.model, alleles, len(variants))
-        return sigmoid(self.slope * decisions + self.shift).astype(np.float32)[:, None]
+        decisions = mean_decisions(self.model, alleles, len(variants))
+        return sigmoid(self.slope * decisions + self.intercept).astype(np.float32)[:, None]
 
     def check(self, model: NucleotideTransformer, settings: ScoreSettings | None = None) -> None:
         """Raise SettingsError unless scores come from the encoder that was fine-tuned."""
-        if describe_model(model)["files"] != self.encoder["files"]:
-            raise SettingsError(f"the classifier was trained on {self.encoder['source']}, this is {model.source}")
+        if describe_model(model)["files"] != self.origin["files"]:
+            raise SettingsError(f"the classifier was trained on {self.origin['source']}, this is {model.source}")
 
     def save(self, folder: str | Path) -> None:
         """Write the head, the adapter (or all weights), and `classifier.json` last; OutputError if that fails."""
@@ -175,8 +176,9 @@ class TunedClassifier:
         with write_atomically(folder / _HEAD) as temporary:
             save_file(head, temporary)
         save_trained(self.model.encoder, folder, self.settings.fit.adapter.kind)
-        facts: dict[str, Any] = {"format": FORMAT, "settings": asdict(self.settings), "encoder": self.encoder}
-        facts |= {"slope": self.slope, "shift": self.shift, "versions": package_versions()}
+        facts: dict[str, Any] = {"format": FORMAT, "settings": asdict(self.settings), "encoder": self.origin}
+        facts |= {"slope": self.slope, "intercept": self.intercept, "positives": self.positives}
+        facts |= {"versions": package_versions()}
         with write_atomically(folder / CLASSIFIER) as temporary:
             temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
@@ -193,12 +195,12 @@ class TunedClassifier:
             kind, source = settings.fit.adapter.kind, facts["encoder"]["source"]
             model = PairModel(load_trained(folder, kind, source, device=device), settings.hidden)
             model.head.load_state_dict(load_file(folder / _HEAD))
-            slope, shift = float(facts["slope"]), float(facts["shift"])
+            numbers = {name: float(facts[name]) for name in ("slope", "intercept", "positives")}
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as problem:
             raise SettingsError(
                 f"{folder}: no fine-tuned classifier ({problem}); hexamer train-variants --adapter makes one"
             ) from None
-        return cls(settings, facts["encoder"], model.eval().requires_grad_(False), slope, shift)
+        return cls(settings, facts["encoder"], model.eval().requires_grad_(False), **numbers)
 
 
 def load_classifier(folder: str | Path, *, device: str = "auto") -> VariantClassifier | TunedClassifier:
@@ -221,135 +223,30 @@ def load_classifier(folder: str | Path, *, device: str = "auto") -> VariantClass
     CheckpointError
         If the encoder that it was fine-tuned from is not there.
     """
-    tuned = (Path(folder) / _HEAD).is_file()
-    return TunedClassifier.load(folder, device=device) if tuned else VariantClassifier.load(folder)
+    try:
+        kind = json.loads((Path(folder) / CLASSIFIER).read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        kind = ""
+    return TunedClassifier.load(folder, device=device) if kind == FORMAT else VariantClassifier.load(folder)
 
 
-class Tuned(NamedTuple):
-    """A fine-tuned classifier, and what those of the folds said of what they had not seen."""
-
-    classifier: TunedClassifier
-    probabilities: Matrix
-    """[V], out of fold and calibrated out of fold; NaN where a variant has no reading."""
-    reasons: list[str]
-    """Empty, or a code of `hexamer.errors.REASONS`."""
-    fits: list[Fitted]
-    """Of each fold."""
-
-
-def tune_classifier(
-    model: NucleotideTransformer,
-    genome: Genome,
-    variants: Sequence[Variant],
-    labels: npt.ArrayLike,
-    chroms: Sequence[str],
-    starts: npt.ArrayLike,
-    folds: npt.ArrayLike,
-    *,
-    settings: TunedSettings | None = None,
-    advance: Callable[[int], None] | None = None,
-) -> Tuned:
-    """Fine-tune an encoder on labelled variants.
+def mean_decisions(model: PairModel, alleles: Sequence[Allele], count: int) -> Matrix:
+    """Decide about variants; each reading is computed by itself, so that none depends on others.
 
     Parameters
     ----------
-    model : NucleotideTransformer
-        Stays as it is.
-    genome : Genome
-    variants : sequence of Variant [V]
-    labels : bool array [V]
-        True for the positive class.
-    chroms, starts, folds
-        As `hexamer.effects.classifier.fit_classifier`.
-    settings : TunedSettings, optional
-    advance : callable, optional
-        Called with the number of variants of each finished step.
+    model : PairModel
+        In eval mode.
+    alleles : sequence of Allele
+        Readings of the variants.
+    count : int
+        N.
 
     Returns
     -------
-    Tuned
-        Its classifier is trained on all variants, for as many steps as was best for the folds (their median).
-
-    Raises
-    ------
-    SettingsError
-        As `fit_classifier`.
+    float64 array [N]
+        Mean decision over a variant's readings; NaN where it has none.
     """
-    settings = settings or TunedSettings()
-    labels, folds = np.asarray(labels, dtype=bool), np.asarray(folds)
-    check_folds(chroms, starts, folds)
-    alleles, reasons = read_alleles(model, genome, variants, settings.scores)
-    known = np.array([not reason for reason in reasons])
-    check_classes(labels[known], folds[known])
-    names = np.unique(folds[known])
-    decisions, fits = np.full(len(labels), np.nan), []
-    for i, fold in enumerate(names):
-        next_fold = names[(i + 1) % len(names)]
-        parts = {"train": ~np.isin(folds, [fold, next_fold]) & known, "stop": (folds == next_fold) & known}
-        tuned, fitted = _tune(model, alleles, labels, parts, settings, advance)
-        here = (folds == fold) & known
-        decisions[here] = _mean_decisions(tuned, [a for a in alleles if here[a.row]], len(labels))[here]
-        fits.append(fitted)
-    slope, shift = fit_platt(decisions[known], labels[known])
-    probabilities = np.full(len(labels), np.nan)
-    probabilities[known] = calibrate_held_out(decisions[known], labels[known], folds[known])
-    steps = int(np.median([fitted.best_step for fitted in fits]))
-    last = replace(settings, fit=replace(settings.fit, steps=steps, evaluate_every=steps))
-    tuned, _ = _tune(model, alleles, labels, {"train": known}, last, advance)
-    facts = describe_model(model)
-    origin = {"source": facts["source"], "files": facts["files"]}
-    return Tuned(TunedClassifier(settings, origin, tuned, slope, shift), probabilities, reasons, fits)
-
-
-def _tune(
-    model: NucleotideTransformer,
-    alleles: Sequence[Allele],
-    labels: npt.NDArray[np.bool_],
-    parts: Mapping[str, npt.NDArray[np.bool_]],
-    settings: TunedSettings,
-    advance: Callable[[int], None] | None,
-) -> tuple[PairModel, Fitted]:
-    """Train an encoder of its own on the variants of "train", stopped by those of "stop" if there are any."""
-    fit, train = settings.fit, parts["train"]
-    with torch.random.fork_rng():
-        torch.manual_seed(fit.seed)
-        encoder = deepcopy(model)
-        add_adapter(encoder, fit.adapter)
-        tuned = PairModel(encoder, settings.hidden)
-    tuned.alleles = list(alleles)
-    readings: dict[int, list[int]] = {}
-    for number, allele in enumerate(alleles):
-        readings.setdefault(allele.row, []).append(number)
-    rows, positive = np.flatnonzero(train), labels[train].mean()
-    weight_of = {True: 0.5 / positive, False: 0.5 / (1 - positive)}
-
-    def draw(step: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-        chosen = rows[draw_examples(len(rows), fit.batch, fit.seed, step)]
-        rng = np.random.default_rng((fit.seed, step))
-        numbers = [readings[row][rng.integers(len(readings[row]))] for row in chosen.tolist()]
-        weights = [weight_of[bool(labels[row])] for row in chosen]
-        tensors = (
-            torch.tensor(numbers, device=model.device),
-            torch.tensor(labels[chosen], dtype=torch.float32, device=model.device)[:, None],
-            torch.tensor(weights, dtype=torch.float32, device=model.device)[:, None],
-        )
-        return list(zip(*(t.chunk(fit.accumulate) for t in tensors), strict=True))
-
-    stop = parts.get("stop")
-    first = [numbers[0] for row, numbers in readings.items() if stop is not None and stop[row]]
-
-    def score() -> float:
-        if stop is None:
-            return 0.0
-        found = _mean_decisions(tuned, [alleles[number] for number in first], len(labels))[stop]
-        return auroc(labels[stop], found)
-
-    tell = (lambda record: advance(fit.batch)) if advance else None
-    return tuned, fit_weights(tuned, draw, score, fit, advance=tell)
-
-
-def _mean_decisions(model: PairModel, alleles: Sequence[Allele], count: int) -> Matrix:
-    """Mean decision [V] over the readings of each variant; each reading by itself, so that none depends on others."""
 
     def decide(allele: Allele) -> float:
         with torch.inference_mode():

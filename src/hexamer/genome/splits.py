@@ -105,6 +105,38 @@ def check_folds(chroms: Sequence[str], starts: npt.ArrayLike, folds: npt.ArrayLi
             )
 
 
+def count_neighbours(chroms: Sequence[str], starts: npt.ArrayLike, folds: npt.ArrayLike, within: int) -> int:
+    """Count places that have one of another fold nearby.
+
+    Parameters
+    ----------
+    chroms : sequence of str [N]
+    starts : int array [N]
+    folds : array [N]
+    within : int
+        Bases.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> count_neighbours(["1"] * 4, [10, 50, 500, 520], [0, 1, 1, 1], within=100)
+    2
+    """
+    places, parts = np.asarray(starts, dtype=np.int64), np.asarray(folds)
+    near = np.zeros(len(places), dtype=bool)
+    names = np.asarray(list(chroms), dtype=object)
+    for name in set(chroms):
+        rows = np.flatnonzero(names == name)
+        for fold in np.unique(parts[rows]):
+            mine, others = rows[parts[rows] == fold], np.sort(places[rows[parts[rows] != fold]])
+            low = np.searchsorted(others, places[mine] - within)
+            near[mine] = low < np.searchsorted(others, places[mine] + within, side="right")
+    return int(near.sum())
+
+
 def _assign(keys: Sequence[object], counts: Mapping[Any, int], folds: int) -> Folds:
     sizes = [0] * folds
     fold_of: dict[object, int] = {}

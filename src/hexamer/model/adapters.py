@@ -7,6 +7,7 @@ peft's own format, so that peft loads them, too.
 Source: Dalla-Torre et al. (2025), Methods; Liu et al. 2022 (IA3); Hu et al. 2021 (LoRA). Not here: heads (`heads`).
 """
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,13 +15,14 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from hexamer.errors import CheckpointError, SettingsError
-from hexamer.manifest import STRICT
+from hexamer.manifest import STRICT, write_atomically
 from hexamer.model.checkpoint import load_model, save_model
 from hexamer.model.transformer import NucleotideTransformer
 
 _ADAPTER, _ENCODER = "adapter", "encoder"
+_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
-Kind = Literal["ia3", "lora", "full", "none"]
+Kind = Literal["ia3", "lora", "full", "head"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class AdapterSettings:
     __pydantic_config__ = STRICT
 
     kind: Kind = "ia3"
-    """`ia3`, `lora`, `full` (all weights of the encoder) or `none` (the head alone)."""
+    """`ia3`, `lora`, `full` (all weights of the encoder) or `head` (that alone)."""
     rank: int = 1
     """Of LoRA's matrices; 1 in the published notebook."""
     alpha: float = 32.0
@@ -121,6 +123,11 @@ def save_adapter(model: NucleotideTransformer, folder: str | Path) -> Path:
     Returns
     -------
     Path
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
     """
     from safetensors.torch import save_file
 
@@ -130,8 +137,11 @@ def save_adapter(model: NucleotideTransformer, folder: str | Path) -> Path:
     state = _peft().get_peft_model_state_dict(model)
     # What peft's own wrapper calls the model that it holds.
     state = {f"base_model.model.{name}": t.detach().cpu().contiguous().clone() for name, t in state.items()}
-    save_file(state, folder / "adapter_model.safetensors", {"format": "pt"})
-    config["default"].save_pretrained(str(folder))
+    with write_atomically(folder / _WEIGHTS) as temporary:
+        save_file(state, temporary, {"format": "pt"})
+    with tempfile.TemporaryDirectory() as made, write_atomically(folder / _CONFIG) as temporary:
+        config["default"].save_pretrained(made)
+        temporary.write_bytes((Path(made) / _CONFIG).read_bytes())
     return folder
 
 
@@ -155,9 +165,11 @@ def load_adapter(model: NucleotideTransformer, folder: str | Path) -> None:
     from safetensors.torch import load_file
 
     peft, folder = _peft(), Path(folder)
+    if not (folder / _CONFIG).is_file():  # peft would ask the hub for a model of this name
+        raise CheckpointError(f"{folder}: no adapter for this model (no {_CONFIG})")
     try:
         config = peft.PeftConfig.from_pretrained(str(folder))
-        state = load_file(folder / "adapter_model.safetensors")
+        state = load_file(folder / _WEIGHTS)
         config.inference_mode = True
         peft.inject_adapter_in_model(config, model)
         state = {name.removeprefix("base_model.model."): tensor for name, tensor in state.items()}

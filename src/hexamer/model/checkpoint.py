@@ -171,6 +171,22 @@ def describe_model(model: NucleotideTransformer) -> dict[str, Any]:
     return {"source": source, "files": files, "precision": model.precision, "config": asdict(model.config)}
 
 
+def describe_origin(model: NucleotideTransformer) -> dict[str, Any]:
+    """Say which encoder something was trained on, so that it can be found and told from others.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+
+    Returns
+    -------
+    dict
+        `source` and `files` of `describe_model`.
+    """
+    facts = describe_model(model)
+    return {"source": facts["source"], "files": facts["files"]}
+
+
 class write_folder:  # noqa: N801
     """Context in which a folder is written whole or not at all; replaces a model folder of that name.
 

@@ -43,6 +43,8 @@ class Run:
     """The newest checkpoint."""
     stop_asked: bool = False
     """Set, by a signal to this process, to stop early."""
+    remedy: str = "a smaller schedule.peak"
+    """What would help if the run diverges."""
     stopping: bool = False
     """Whether this step is the last, which all processes know together."""
 
@@ -123,7 +125,7 @@ def check_finite(run: Run, step: int, figures: dict[str, float]) -> None:
         return
     told = ", ".join(f"{name} {value:g}" for name, value in figures.items())
     saved = f"from the last checkpoint (--from {run.saved}) or anew" if run.saved else "(there is no checkpoint yet)"
-    raise SettingsError(f"step {step}: {told}; a smaller schedule.peak would work, in a new run {saved}")
+    raise SettingsError(f"step {step}: {told}; {run.remedy} would work, in a new run {saved}")
 
 
 def train(
