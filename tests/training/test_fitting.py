@@ -30,7 +30,7 @@ class Line(nn.Module):
         return (losses * weights).sum(), torch.zeros((), dtype=torch.int64)
 
 
-def fit(module, settings=SETTINGS, folder=None, advance=None, score=None):
+def fit(module, settings=SETTINGS, folder=None, advance=None, score=None, about=""):
     def draw(step):
         chosen = draw_examples(100, settings.batch, settings.seed, step)
         parts = (t.chunk(settings.accumulate) for t in (X[chosen], Y[chosen], torch.ones(len(chosen), 1)))
@@ -39,7 +39,7 @@ def fit(module, settings=SETTINGS, folder=None, advance=None, score=None):
     def error():
         return -float(((module.line(X) - Y) ** 2).mean())
 
-    return fit_weights(module, draw, score or error, settings, folder=folder, advance=advance)
+    return fit_weights(module, draw, score or error, settings, folder=folder, about=about, advance=advance)
 
 
 def weights(module):
@@ -79,7 +79,10 @@ def test_patience_ends_it():
 
 def test_a_score_that_is_no_number_never_wins_over_one():
     scores = iter([float("nan"), 0.2, float("nan"), 0.1, 0.1, 0.1])
-    assert fit(Line(), score=lambda: next(scores)).best_step in (10, 20)
+    assert fit(Line(), score=lambda: next(scores)).best_step == 20
+    scores = iter([0.1, float("nan"), 0.05, 0.3, float("nan"), 0.1])
+    assert fit(Line(), score=lambda: next(scores)).best_step == 40
+    assert fit(Line(), score=lambda: float("nan")).best_step == 10
 
 
 def test_killed_anywhere_it_goes_on_to_the_same_weights(tmp_path):
@@ -122,6 +125,8 @@ def test_mistakes(tmp_path):
     fit(Line(), folder=tmp_path)
     with pytest.raises(SettingsError, match="a run of other settings"):
         fit(Line(), replace(SETTINGS, rate=0.1), folder=tmp_path)
+    with pytest.raises(SettingsError, match="a run of other examples"):
+        fit(Line(), folder=tmp_path, about="others")
     (tmp_path / STATE).write_bytes(b"x" * 50)
     with pytest.raises(CheckpointError, match="cannot be gone on from"):
         fit(Line(), folder=tmp_path)

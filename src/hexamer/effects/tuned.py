@@ -30,7 +30,7 @@ from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
 from hexamer.manifest import STRICT, make_settings, package_versions, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model, pack
-from hexamer.model.adapters import load_trained, save_trained
+from hexamer.model.adapters import is_adapter, load_trained, save_trained
 from hexamer.model.heads import PairHead
 from hexamer.training.fitting import FitSettings
 
@@ -137,7 +137,7 @@ class TunedClassifier:
     def _trained(self) -> dict[str, Tensor]:
         """Weights that no other model has: the head's and the adapter's."""
         state = self.model.state_dict()
-        return {name: t for name, t in state.items() if name.startswith("head.") or ".ia3_" in name or ".lora_" in name}
+        return {name: t for name, t in state.items() if name.startswith("head.") or is_adapter(name)}
 
     @property
     def weights(self) -> tuple[int, int]:

@@ -9,8 +9,11 @@ Source: Dalla-Torre et al. (2025): five groups of chromosomes, IA3; the rest is 
 (`tuned`), steps (`hexamer.training.fitting`).
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -150,9 +153,19 @@ class _Tuner:
             lambda: auroc(self.labels[stop], self.decide(tuned, stop, first=True)[stop]),
             fit,
             folder=self.folder / name if self.folder else None,
+            about=self._digest(train, stop) if self.folder else "",
             advance=(lambda record: self.advance(fit.batch)) if self.advance else None,  # type: ignore[misc]
         )
         return tuned, fitted, *fit_platt(self.decide(tuned, stop)[stop], self.labels[stop])
+
+    def _digest(self, train: Labels, stop: Labels) -> str:
+        """Checksum of what training depends on, besides the settings of the steps."""
+        facts = [describe_origin(self.model)["files"], asdict(self.settings.scores), self.settings.hidden]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        digest.update("".join(f"{a.row} {a.change}\n" for a in self.alleles).encode())
+        for part in (self.labels, train, stop):
+            digest.update(part.tobytes())
+        return digest.hexdigest()
 
     def _drawer(self, train: Labels) -> Callable[[int], list[tuple[Tensor, Tensor, Tensor]]]:
         fit, device = self.settings.fit, self.model.device

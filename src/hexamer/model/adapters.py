@@ -96,6 +96,21 @@ def count_trained(module: nn.Module) -> tuple[int, int]:
     return sum(count for count, trained in counts if trained), sum(count for count, _ in counts)
 
 
+def is_adapter(name: str) -> bool:
+    """Say whether a weight of this name belongs to an adapter.
+
+    Parameters
+    ----------
+    name : str
+        As in `named_parameters`.
+
+    Returns
+    -------
+    bool
+    """
+    return ".ia3_" in name or ".lora_" in name
+
+
 def has_adapter(model: NucleotideTransformer) -> bool:
     """Whether an encoder has an adapter that is not merged.
 
@@ -235,6 +250,8 @@ def load_trained(folder: str | Path, kind: Kind, source: str, *, device: str = "
 def merge_adapter(model: NucleotideTransformer) -> None:
     """Multiply an encoder's adapter into its weights: the same answers up to rounding, and a plain model again.
 
+    It is a new model that is in no folder yet; `save_model` puts it into one.
+
     Parameters
     ----------
     model : NucleotideTransformer
@@ -248,6 +265,7 @@ def merge_adapter(model: NucleotideTransformer) -> None:
             parent, _, own = name.rpartition(".")
             setattr(model.get_submodule(parent), own, layer.get_base_layer())
     del model.peft_config
+    model.source = ""  # no folder holds these weights
     model.requires_grad_(False)
 
 

@@ -181,10 +181,11 @@ def describe_origin(model: NucleotideTransformer) -> dict[str, Any]:
     Returns
     -------
     dict
-        `source` and `files` of `describe_model`.
+        `source` and `files` of `describe_model`; a packaged model is called by its name, which is good everywhere.
     """
     facts = describe_model(model)
-    return {"source": facts["source"], "files": facts["files"]}
+    is_packaged = model.source and Path(model.source).parent == PACKAGED
+    return {"source": Path(model.source).name if is_packaged else facts["source"], "files": facts["files"]}
 
 
 class write_folder:  # noqa: N801

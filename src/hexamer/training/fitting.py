@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from hexamer.errors import CheckpointError, SettingsError
+from hexamer.errors import CheckpointError, OutputError, SettingsError
 from hexamer.manifest import STRICT, write_atomically
 from hexamer.model.adapters import AdapterSettings
 from hexamer.training.checkpoints import MOMENTS
@@ -69,11 +69,14 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         counts = (self.steps, self.batch, self.accumulate, self.evaluate_every, self.patience)
-        if min(counts) < 1 or min(self.warmup, self.clip, self.weight_decay) < 0 or not 0 < self.rate < math.inf:
+        rest = (self.warmup, self.clip, self.weight_decay, self.seed)
+        if min(counts) < 1 or min(rest) < 0 or not 0 < self.rate < math.inf:
             raise SettingsError(
                 f"{self}: steps, batch, accumulate, evaluate_every, patience from 1, rate above 0, the rest from 0 "
                 "would work"
             )
+        if self.accumulate > self.batch:
+            raise SettingsError(f"accumulate {self.accumulate}; at most batch, {self.batch}, would work")
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def fit_weights(
     settings: FitSettings,
     *,
     folder: Path | None = None,
+    about: str = "",
     advance: Callable[[dict[str, Any]], None] | None = None,
 ) -> Fitted:
     """Fit the weights of a module that are not frozen, and leave it with those that scored best, in eval mode.
@@ -136,7 +140,9 @@ def fit_weights(
         Score on validation examples with the weights as they are, higher is better; the module is in eval mode.
     settings : FitSettings
     folder : Path, optional
-        Where to keep what a killed run goes on from; what is there is gone on from.
+        Where to keep what a killed run goes on from; what is there is gone on from. Made if it is not there.
+    about : str
+        What else the weights depend on, as a checksum: a folder of another is refused.
     advance : callable, optional
         Called with the record of each step, of looks with `score`.
 
@@ -147,17 +153,19 @@ def fit_weights(
     Raises
     ------
     SettingsError
-        If nothing is to be trained, or the loss is not finite any more.
+        If nothing is to be trained, the loss is not finite any more, or the folder is of other settings or examples.
     CheckpointError
-        If what the folder holds cannot be read, or is of other settings.
+        If what the folder holds cannot be read.
+    OutputError
+        If the folder cannot be written.
     """
     trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not trained:
         raise SettingsError("no weight is trained; an adapter or a head would work")
     device = next(iter(trained.values())).device
     optimizer = torch.optim.AdamW(trained.values(), lr=0.0, weight_decay=settings.weight_decay, fused=True)
-    run = Run(module, module, optimizer, Processes(0, 1, device))  # type: ignore[arg-type]
-    keeper = _Keeper(run, trained, settings, folder)
+    run = Run(module, module, optimizer, Processes(0, 1, device), remedy="a smaller rate")  # type: ignore[arg-type]
+    keeper = _Keeper(run, trained, settings, folder, about)
     losses: list[float] = []
 
     def look(record: dict[str, Any]) -> None:
@@ -189,13 +197,20 @@ def fit_weights(
 class _Keeper:
     """The best weights so far, in memory, and in a folder with all that going on needs."""
 
-    def __init__(self, run: Run, trained: dict[str, nn.Parameter], settings: FitSettings, folder: Path | None) -> None:
-        self.run, self.trained, self.settings, self.folder = run, trained, settings, folder
+    def __init__(
+        self, run: Run, trained: dict[str, nn.Parameter], settings: FitSettings, folder: Path | None, about: str
+    ) -> None:
+        self.run, self.trained, self.settings, self.folder, self.about = run, trained, settings, folder, about
         self.best: dict[str, Tensor] = {}
         self.best_step, self.best_score = 0, -math.inf
         self.history: list[dict[str, float]] = []
-        if folder and (folder / STATE).exists():
-            self._go_on(folder)
+        if folder:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"{folder}: cannot be made ({error.strerror}); another folder would work") from error
+            if (folder / STATE).exists():
+                self._go_on(folder)
 
     @property
     def looks_since_best(self) -> int:
@@ -204,8 +219,8 @@ class _Keeper:
     def keep(self, look: dict[str, float]) -> None:
         """Note a look at the validation examples, its weights if they are the best, and the state."""
         self.history.append(look)
-        # A score that is not a number (one class only) is no score; the first weights are kept all the same.
-        if look["score"] > self.best_score or not self.best:
+        # A score that is not a number (one class only) is no score; the first weights are kept until there is one.
+        if not look["score"] <= self.best_score and (not self.best or not math.isnan(look["score"])):
             self.best = {name: parameter.detach().clone() for name, parameter in self.trained.items()}
             self.best_step, self.best_score = int(look["step"]), look["score"]
         if self.folder:
@@ -225,7 +240,7 @@ class _Keeper:
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         tensors = {name: t.cpu().contiguous().clone() for name, t in tensors.items()}
         state = {"settings": asdict(self.settings), "history": self.history, "best_step": self.best_step}
-        state |= {"step": self.run.step, "tokens": self.run.tokens}
+        state |= {"step": self.run.step, "tokens": self.run.tokens, "about": self.about}
         # One file has all, so that its parts are of one step.
         with write_atomically(folder / STATE) as temporary:
             save_file(tensors, temporary, {"state": json.dumps(state)})
@@ -237,6 +252,8 @@ class _Keeper:
             tensors = load_file(folder / STATE)
             if state["settings"] != json.loads(json.dumps(asdict(self.settings))):
                 raise SettingsError(f"{folder}: a run of other settings; these, or another folder, would work")
+            if state["about"] != self.about:
+                raise SettingsError(f"{folder}: a run of other examples or another model; another folder would work")
             self.history, self.best_step = state["history"], state["best_step"]
             self.best = {name: tensors[f"best.{name}"].to(p.device) for name, p in self.trained.items()}
             with torch.no_grad():

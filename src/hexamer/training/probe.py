@@ -7,6 +7,7 @@ Source: Dalla-Torre et al. (2025), Methods: logistic regression and MLPs of up t
 the search space is not published, ours is a small grid. Not here: the vectors (`hexamer.embeddings.layers`).
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def probe(
             found = predict(model, x[split.test], target)
             row = {"layer": layer, "method": method, "setting": setting, "validation": validation}
             rows.append(row | {"test": target.score(targets[split.test], found)})
-            if best is None or validation > best[0]:
+            if best is None or is_better(validation, best[0]):
                 best = validation, rows[-1], found
             if advance:
                 advance(1)
@@ -137,20 +138,34 @@ def probe(
     return Probed(pd.DataFrame(rows), chosen["layer"], chosen["method"], best[0], chosen["test"], best[2])
 
 
+def is_better(score: float, best: float) -> bool:
+    """Say whether a score beats another; any number beats NaN.
+
+    Parameters
+    ----------
+    score, best : float
+
+    Returns
+    -------
+    bool
+    """
+    return score > best or (math.isnan(best) and not math.isnan(score))
+
+
 def standardise(vectors: Vectors, train: Rows) -> Vectors:
     """Give vectors [N, D] mean 0 and variance 1 over the training rows."""
     mean, scale = vectors[train].mean(0), vectors[train].std(0)
     return (vectors - mean) / np.where(scale > 0, scale, 1)
 
 
-def predict(model: Any, x: Vectors, target: Target) -> npt.NDArray[Any]:
+def predict(model: Any, x: Any, target: Target) -> npt.NDArray[Any]:
     """Predictions of a fitted model, as those of the target; classes that it never saw have probability 0."""
     if target.kind in ("values", "bins"):
         found = np.asarray(model.predict(x), dtype=np.float32)
-        return found.reshape(len(x), -1)
+        return found.reshape(x.shape[0], -1)
     if target.kind == "labels":
         return np.stack([each.predict_proba(x)[:, -1] for each in model], axis=1).astype(np.float32)
-    whole = np.zeros((len(x), len(target.names)), dtype=np.float32)
+    whole = np.zeros((x.shape[0], len(target.names)), dtype=np.float32)
     whole[:, model.classes_.astype(int)] = model.predict_proba(x)
     return whole
 
@@ -161,9 +176,9 @@ def _choose(
     """Find the setting that does best on the validation rows: its name, score and model."""
     best: tuple[str, float, Any] | None = None
     for name, make in _candidates(target, method, seed):
-        model = _fit(make, x[split.train], targets[split.train], target)
+        model = fit_simple(make, x[split.train], targets[split.train], target)
         score = target.score(targets[split.validation], predict(model, x[split.validation], target))
-        if best is None or score > best[1]:
+        if best is None or is_better(score, best[1]):
             best = name, score, model
     assert best is not None
     return best
@@ -192,8 +207,22 @@ def _maker(make: Callable[..., Any], **options: Any) -> Callable[[], Any]:
     return lambda: make(**options)
 
 
-def _fit(make: Callable[[], Any], x: Vectors, targets: npt.NDArray[Any], target: Target) -> Any:
-    """Fit one model, or one for each label on the rows where it is known."""
+def fit_simple(make: Callable[[], Any], x: Any, targets: npt.NDArray[Any], target: Target) -> Any:
+    """Fit one model of scikit-learn, or a list of one for each label on the rows where it is known.
+
+    Parameters
+    ----------
+    make : callable
+        Makes a model.
+    x : float array or sparse matrix [N, D]
+    targets : array [N] or [N, O]
+    target : Target
+
+    Returns
+    -------
+    model or list of models
+        For `predict`.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
@@ -207,7 +236,7 @@ def _fit(make: Callable[[], Any], x: Vectors, targets: npt.NDArray[Any], target:
         return make().fit(x, y)
 
 
-def _fit_label(make: Callable[[], Any], x: Vectors, column: npt.NDArray[Any]) -> Any:
+def _fit_label(make: Callable[[], Any], x: Any, column: npt.NDArray[Any]) -> Any:
     from sklearn.dummy import DummyClassifier
 
     known = np.isfinite(column)

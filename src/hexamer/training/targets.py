@@ -6,9 +6,10 @@ weighted 8 times for chromatin profiles, classes of every base for splicing: Dal
 Not here: the layers of a head (`hexamer.model.heads`), the loop (`fitting`).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,21 @@ class Target:
         """How many numbers a head gives, for a sequence or a base."""
         return len(self.names)
 
+    def check(self, targets: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Give targets in the type that they are learnt in; InputError unless they are of this kind and differ."""
+        width, found = len(self.names), np.asarray(targets)
+        if found.ndim != 2 or found.shape[1] != width or found.dtype.kind not in "biuf":
+            raise InputError(f"{_told(self.kind, found)}; numbers [N, {width}], NaN where unknown, would work")
+        with np.errstate(over="ignore"):
+            found = found.astype(np.float32)
+        if wrong := int(np.isinf(found).sum()):
+            raise InputError(
+                f"{self.kind}: {wrong:,} of {found.size:,} targets are infinite; NaN where unknown would work"
+            )
+        if not len(found) or not (np.fmin.reduce(found) < np.fmax.reduce(found)).any():
+            raise InputError(f"{self.kind}: all known targets are alike, or none is known; two that differ would work")
+        return found
+
     def fitted(self: "T", targets: npt.ArrayLike) -> "T":
         """Give the record for training on some targets: what is learnt of them alone (classes' weights, scales)."""
         return self
@@ -89,18 +105,36 @@ class ClassTarget(Target):
     weights: tuple[float, ...] = ()
     """Of the classes; found in training."""
 
+    def check(self, targets: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Give class numbers, int64 [N]; InputError unless they are some, of two classes or more."""
+        return self._check_classes(targets, 1, f"whole numbers [N] from 0 to {len(self.names) - 1}")
+
+    def _check_classes(self, targets: npt.ArrayLike, axes: int, wanted: str) -> npt.NDArray[np.int64]:
+        found, classes = np.asarray(targets), np.arange(len(self.names))
+        if found.ndim != axes or found.dtype.kind not in "biuf":
+            raise InputError(f"{_told(self.kind, found)}; {wanted} would work")
+        known = found[found != NO_CLASS] if axes > 1 else found
+        if len(wrong := known[~np.isin(known, classes)]):
+            raise InputError(
+                f"{self.kind}: {len(wrong):,} of {len(known):,} targets are no class: {wrong[0]}; {wanted} would work"
+            )
+        if (np.bincount(known.astype(np.int64), minlength=2) > 0).sum() < 2:
+            raise InputError(f"{self.kind}: all known targets are of one class; two classes or more would work")
+        return found.astype(np.int64)
+
     def fitted(self, targets: npt.ArrayLike) -> "ClassTarget":
         """Find the weights of classes, if they are to count alike."""
-        counts = np.bincount(np.asarray(targets, dtype=np.int64), minlength=len(self.names))
         if not self.balanced:
             return self
+        counts = np.bincount(np.asarray(targets, dtype=np.int64), minlength=len(self.names))
         weights = counts.sum() / np.maximum(counts, 1) / (counts > 0).sum()
         return replace(self, weights=tuple(weights.tolist()))
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of each example in nats, float32 [B]."""
-        found = F.cross_entropy(outputs.float(), targets.long().flatten(), reduction="none")
-        return found * outputs.new_tensor(self.weights)[targets.long().flatten()] if self.weights else found
+        outputs, targets = outputs.float(), targets.long()
+        found = F.cross_entropy(outputs, targets, reduction="none")
+        return found * outputs.new_tensor(self.weights)[targets] if self.weights else found
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Probabilities [B, C]."""
@@ -123,13 +157,23 @@ class LabelTarget(Target):
     positive_weight: float = 8.0
     """Of a positive against a negative: 8 in the paper's chromatin profiles."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.positive_weight < math.inf:
+            raise SettingsError(f"positive_weight {self.positive_weight}; above 0 would work")
+
+    def check(self, targets: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Give labels, float32 [N, O]; InputError unless they are some, of which one has both classes."""
+        found = super().check(targets)
+        if wrong := int((~np.isin(found, (0, 1)) & ~np.isnan(found)).sum()):
+            raise InputError(f"labels: {wrong:,} of {found.size:,} targets are neither 0, 1 nor NaN; those would work")
+        return found
+
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of each example, the mean over its known labels, float32 [B]."""
-        known = ~targets.isnan()
+        outputs, known = outputs.float(), ~targets.isnan()
         weight = outputs.new_tensor(self.positive_weight)
-        each = F.binary_cross_entropy_with_logits(
-            outputs.float(), targets.nan_to_num(), pos_weight=weight, reduction="none"
-        )
+        each = F.binary_cross_entropy_with_logits(outputs, targets.nan_to_num(), pos_weight=weight, reduction="none")
         return (each * known).sum(-1) / known.sum(-1).clamp(min=1)
 
     def predictions(self, outputs: Tensor) -> Tensor:
@@ -155,22 +199,21 @@ class ValueTarget(Target):
     """Mean and standard deviation of each output; found in training."""
 
     def fitted(self, targets: npt.ArrayLike) -> "ValueTarget":
-        """Find means and scales."""
-        values = np.asarray(targets, dtype=np.float64)
-        scales = np.nanstd(values, axis=0)
-        return replace(
-            self, means=tuple(np.nanmean(values, axis=0).tolist()), scales=tuple(np.where(scales > 0, scales, 1.0))
-        )
+        """Find means and scales; InputError if no value of an output is known."""
+        values = _known_values(self, targets)
+        means, scales = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        return replace(self, means=tuple(means.tolist()), scales=tuple(np.where(scales > 0, scales, 1.0).tolist()))
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Squared error of each example, the mean over its known values, float32 [B]."""
+        outputs, known = outputs.float(), ~targets.isnan()
         wanted = (targets - outputs.new_tensor(self.means)) / outputs.new_tensor(self.scales)
-        known = ~targets.isnan()
-        return ((outputs.float() - wanted.nan_to_num()).square() * known).sum(-1) / known.sum(-1).clamp(min=1)
+        return ((outputs - wanted.nan_to_num()).square() * known).sum(-1) / known.sum(-1).clamp(min=1)
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Values [B, O]."""
-        return outputs.float() * outputs.new_tensor(self.scales) + outputs.new_tensor(self.means)
+        outputs = outputs.float()
+        return outputs * outputs.new_tensor(self.scales) + outputs.new_tensor(self.means)
 
     def score(self, targets: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
         """Mean Pearson correlation over outputs."""
@@ -192,32 +235,37 @@ class BinTarget(Target):
     highs: tuple[float, ...] = ()
     """First and last of the values, of each output; found in training."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bins < 2:
+            raise SettingsError(f"{self.bins} bins; 2 or more would work")
+
     @property
     def outputs(self) -> int:
         """Numbers that a head gives for a sequence."""
         return len(self.names) * self.bins
 
     def fitted(self, targets: npt.ArrayLike) -> "BinTarget":
-        """Find the ranges."""
-        values = np.asarray(targets, dtype=np.float64)
-        return replace(
-            self, lows=tuple(np.nanmin(values, axis=0).tolist()), highs=tuple(np.nanmax(values, axis=0).tolist())
-        )
+        """Find the ranges; InputError if no value of an output is known."""
+        values = _known_values(self, targets)
+        lows, highs = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        return replace(self, lows=tuple(lows.tolist()), highs=tuple(highs.tolist()))
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of each example in nats, the mean over its known values, float32 [B]."""
+        outputs, known = outputs.float(), ~targets.isnan()
         lows, highs = outputs.new_tensor(self.lows), outputs.new_tensor(self.highs)
-        known = ~targets.isnan()
         share = (targets.nan_to_num() - lows) / (highs - lows).clamp(min=1e-12)
         bins = (share * (self.bins - 1)).round().long().clamp(0, self.bins - 1)
-        each = F.cross_entropy(outputs.float().unflatten(-1, (-1, self.bins)).transpose(1, 2), bins, reduction="none")
+        each = F.cross_entropy(outputs.unflatten(-1, (-1, self.bins)).transpose(1, 2), bins, reduction="none")
         return (each * known).sum(-1) / known.sum(-1).clamp(min=1)
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Values [B, O]: the bins' expectation."""
+        outputs = outputs.float()
         lows, highs = outputs.new_tensor(self.lows), outputs.new_tensor(self.highs)
         centres = torch.linspace(0, 1, self.bins, device=outputs.device)
-        shares = outputs.float().unflatten(-1, (-1, self.bins)).softmax(-1) @ centres
+        shares = outputs.unflatten(-1, (-1, self.bins)).softmax(-1) @ centres
         return lows + shares * (highs - lows)
 
     def score(self, targets: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
@@ -234,6 +282,11 @@ class BaseTarget(ClassTarget):
 
     kind: ClassVar[Kind] = "bases"
 
+    def check(self, targets: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Give class numbers, int64 [N, bases]; InputError unless they are some, of two classes or more."""
+        wanted = f"whole numbers [N, bases] from 0 to {len(self.names) - 1}, or {NO_CLASS} where there is none,"
+        return self._check_classes(targets, 2, wanted)
+
     def fitted(self, targets: npt.ArrayLike) -> "BaseTarget":
         """Find the weights of classes, if they are to count alike."""
         flat = np.asarray(targets, dtype=np.int64).ravel()
@@ -243,19 +296,20 @@ class BaseTarget(ClassTarget):
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of each base in nats, float32, the targets' shape; 0 where there is no class."""
+        outputs = outputs.float()
         weight = outputs.new_tensor(self.weights) if self.weights else None
         flat = F.cross_entropy(
-            outputs.float().flatten(0, -2), targets.long().flatten(), weight, ignore_index=NO_CLASS, reduction="none"
+            outputs.flatten(0, -2), targets.long().flatten(), weight, ignore_index=NO_CLASS, reduction="none"
         )
         return flat.reshape(targets.shape)
 
     def score(self, targets: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
-        """Mean area under the precision-recall curve over all classes but the first."""
+        """Mean area under the precision-recall curve over the classes that occur, but the first."""
         classes, chances = np.asarray(targets).ravel(), np.asarray(predictions)
         known = classes != NO_CLASS
         chances = chances.reshape(-1, len(self.names))[known]
         found = [auprc(classes[known] == number, chances[:, number]) for number in range(1, len(self.names))]
-        return float(np.mean(found))
+        return _mean(found)
 
 
 TARGETS: dict[str, type[Target]] = {
@@ -301,4 +355,21 @@ def _mean_over_columns(statistic: Callable[..., float], targets: npt.ArrayLike, 
         raise InputError(f"targets of shape {wanted.shape} and predictions of {found.shape}; the same would work")
     known = ~np.isnan(wanted)
     each = [statistic(wanted[known[:, i], i], found[known[:, i], i]) for i in range(wanted.shape[1])]
-    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
+    return _mean(each)
+
+
+def _mean(statistics: list[float]) -> float:
+    """Mean of those that are a number; NaN if there is none."""
+    return float(np.nanmean(statistics)) if np.isfinite(statistics).any() else float("nan")
+
+
+def _known_values(target: Target, targets: npt.ArrayLike) -> Numbers:
+    """Give values [N, O] of which some are known of each output."""
+    values = np.asarray(targets, dtype=np.float64)
+    if len(nowhere := np.flatnonzero(np.isnan(values).all(axis=0))):
+        raise InputError(f"{target.kind}: no value of {target.names[nowhere[0]]} is known; one or more would work")
+    return values
+
+
+def _told(kind: str, targets: npt.NDArray[Any]) -> str:
+    return f"{kind}: targets of shape {targets.shape} and type {targets.dtype}"
