@@ -23,6 +23,7 @@ COMMANDS = [
     "export-checkpoint",
     "evaluate-lm",
     "evaluate-effects",
+    "audit",
     "doctor",
 ]
 
@@ -58,7 +59,7 @@ def test_every_help_ends_with_two_examples_that_parse(command):
         assert {word for word in words if word.startswith("-") and word != "-"} <= options
 
 
-OWN = ("embed", "pretrain", "build-corpus", "export-checkpoint", "evaluate-lm", "doctor")
+OWN = ("embed", "pretrain", "build-corpus", "export-checkpoint", "evaluate-lm", "audit", "doctor")
 
 
 @pytest.mark.parametrize("command", OWN)

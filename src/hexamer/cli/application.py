@@ -10,11 +10,21 @@ from typing import Annotated
 
 import typer
 
-from hexamer.cli import classifier, doctor, embedding, evaluation, held_out, pretraining, variants
+from hexamer.cli import (
+    benchmark,
+    classifier,
+    doctor,
+    embedding,
+    evaluation,
+    held_out,
+    prediction,
+    pretraining,
+    variants,
+)
 from hexamer.cli.messages import examples, say, say_once
 from hexamer.errors import HexamerError
 
-TOPICS = (variants, classifier, embedding, pretraining, held_out, evaluation, doctor)
+TOPICS = (variants, classifier, embedding, prediction, pretraining, held_out, evaluation, benchmark, doctor)
 """In the order in which `hexamer --help` lists their commands."""
 
 app = typer.Typer(

@@ -36,9 +36,9 @@ _METRICS = {  # what an evaluation of effects measures: heading, and what a scor
     "severity_spearman": ("Spearman, severity", 0.0),
     "severity_pearson": ("Pearson, severity", 0.0),
 }
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-_MARKERS = "osD^vPX"  # one fewer: the ninth score shares its colour, not its marker
-_STYLE: Any = {
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+MARKERS = "osD^vPX"  # one fewer: the ninth score shares its colour, not its marker
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -97,7 +97,7 @@ def draw_evaluation(table: pd.DataFrame, path: str | Path, *, title: str = "", k
     for genome, rows in table[table["region"] == "all"].groupby("genome", sort=False):
         if len(rows) > 1:  # has classes of elements, beside all of them
             panels.append((str(genome), rows.assign(name=rows["element"].replace(_NAMES).str.replace("_", " "))))
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         heights = [len(rows) + 1.2 for _, rows in panels]
         figure = Figure(figsize=(7.2, 1.3 + 0.24 * sum(heights)), layout="constrained")
         axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
@@ -108,7 +108,7 @@ def draw_evaluation(table: pd.DataFrame, path: str | Path, *, title: str = "", k
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        _save(figure, path)
+        save_figure(figure, path)
 
 
 def draw_training(records: Sequence[Mapping[str, Any]], path: str | Path, *, title: str = "", k: int = 6) -> None:
@@ -137,17 +137,17 @@ def draw_training(records: Sequence[Mapping[str, Any]], path: str | Path, *, tit
     evaluated = [record for record in records if record.get("held_out")]
     curves: dict[str, list[float]] = {}
     for record in evaluated:
-        own = record["held_out"] if len(record["held_out"]) <= len(_COLOURS) else {}
+        own = record["held_out"] if len(record["held_out"]) <= len(COLOURS) else {}
         for name, loss in (own or {"mean of all genomes": np.mean([*record["held_out"].values()])}).items():
             curves.setdefault(name, []).append(float(loss))
     # Single steps scatter: what is drawn is the mean of each hundredth of the run.
     parts = np.array_split(np.arange(len(records)), max(1, min(len(records), 100)))
     means = [(steps[part].mean(), losses[part].mean()) for part in parts if len(part)]
-    with rc_context(_STYLE | {"axes.spines.left": True}):
+    with rc_context(STYLE | {"axes.spines.left": True}):
         figure = Figure(figsize=(7.2, 4), layout="constrained")
         axis = figure.subplots()
         axis.plot(*zip(*means, strict=True), color="#999999", linewidth=1, label="training (some tokens seen)")
-        for colour, (name, curve) in zip(_COLOURS, curves.items(), strict=False):
+        for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
             asked = [record["step"] for record in evaluated]
             axis.plot(asked, curve, color=colour, marker="o", markersize=3, label=f"{name}, held out")
         label = f"all {k}-mers alike: ln {4**k:,}"
@@ -159,10 +159,23 @@ def draw_training(records: Sequence[Mapping[str, Any]], path: str | Path, *, tit
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        _save(figure, path)
+        save_figure(figure, path)
 
 
-def _save(figure: Any, path: str | Path) -> None:
+def save_figure(figure: Any, path: str | Path) -> None:
+    """Write a figure, the same bytes for the same figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : str or Path
+        `.png` or `.svg`.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
     with write_atomically(path) as temporary:
         ending = Path(path).suffix[1:]
         figure.savefig(temporary, format=ending, dpi=200, metadata={"Date": None} if ending == "svg" else None)
@@ -221,7 +234,7 @@ def draw_effects(table: pd.DataFrame, path: str | Path, *, title: str = "") -> N
     columns = max(1, min(len(metrics), 3))
     deep = max(1, math.ceil(len(metrics) / columns))
     height = max(len(lines), 1) * (0.18 + 0.13 * len(scores)) + 0.7
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(1.6 + 2.8 * columns, 0.9 + deep * height), layout="constrained")
         axes = figure.subplots(deep, columns, sharey=True, squeeze=False).ravel()
         for axis in axes[max(len(metrics), 1) :]:
@@ -241,9 +254,7 @@ def draw_effects(table: pd.DataFrame, path: str | Path, *, title: str = "") -> N
             figure.legend(marks.values(), marks, loc="outside lower center", ncols=min(len(marks), 4), frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        with write_atomically(path) as temporary:
-            ending = Path(path).suffix[1:]
-            figure.savefig(temporary, format=ending, dpi=200, metadata={"Date": None} if ending == "svg" else None)
+        save_figure(figure, path)
 
 
 def _draw_metric(axis: "Axes", rows: pd.DataFrame, lines: list[tuple[str, str]], scores: list[str]) -> None:
@@ -254,7 +265,7 @@ def _draw_metric(axis: "Axes", rows: pd.DataFrame, lines: list[tuple[str, str]],
         own = rows[rows["score"] == score]
         if own.empty:
             continue
-        colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         keys = zip(own["group"], own["value"], strict=True)
         heights = [place[key] + (number - (len(scores) - 1) / 2) * step for key in keys]
         axis.hlines(heights, own["low"], own["high"], color=colour, linewidth=2, alpha=0.5)

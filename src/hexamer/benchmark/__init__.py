@@ -1,0 +1,33 @@
+"""Is the representation any good? Benchmarks of models, and what is wrong with the benchmarks."""
+
+from hexamer.benchmark.audit import Audit, audit, read_sequences, show_audit
+from hexamer.benchmark.leaderboard import published
+from hexamer.benchmark.own_data import Labelled, read_labelled
+from hexamer.benchmark.protocol import BenchmarkSettings, Cell, audit_task, run_task
+from hexamer.benchmark.results import compare_methods, put_beside, summarise_cells
+from hexamer.benchmark.task_data import Split, TaskData, load_task
+from hexamer.benchmark.tasks import Suite, Task, list_suites, read_suite
+
+__all__ = [
+    "Audit",
+    "BenchmarkSettings",
+    "Cell",
+    "Labelled",
+    "Split",
+    "Suite",
+    "Task",
+    "TaskData",
+    "audit",
+    "audit_task",
+    "compare_methods",
+    "list_suites",
+    "load_task",
+    "published",
+    "put_beside",
+    "read_labelled",
+    "read_sequences",
+    "read_suite",
+    "run_task",
+    "show_audit",
+    "summarise_cells",
+]

@@ -1,0 +1,159 @@
+"""What a pre-trained encoder has to beat: regression on k-mer counts, and convolutional networks from scratch.
+
+The networks are of the BPNet kind: a wide convolution, nine dilated ones with residual connections, the mean over
+places, a linear layer; 64 channels (121 thousand weights) or 1,024 (28 million), the two sizes of the paper.
+Source: Avsec et al. 2021 (BPNet); Dalla-Torre et al. (2025), Methods. Not here: who wins (`protocol`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hexamer.errors import SettingsError
+from hexamer.tokens import bases_to_codes
+from hexamer.tokens.alphabet import N_CODE
+from hexamer.training.fitting import FitSettings, Fitted, draw_examples, fit_weights
+from hexamer.training.targets import Target
+
+CHANNELS = {"cnn": 64, "cnn-large": 1024}
+"""Channels of the networks by name."""
+DILATIONS = tuple(2**i for i in range(1, 10))
+_PIECE = 256  # sequences that are predicted at a time
+
+Found = npt.NDArray[np.float32]
+
+
+def count_kmers(sequences: Sequence[str], k: int) -> Any:
+    """Count overlapping k-mers.
+
+    Parameters
+    ----------
+    sequences : sequence of str [N]
+    k : int
+        1 to 8.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, float32 [N, 4^k]
+        In the tokenizer's order of bases, A, T, C, G; k-mers with other letters are left out.
+
+    Examples
+    --------
+    >>> count_kmers(["ACAC", "TTN"], 1).toarray().tolist()
+    [[2.0, 0.0, 2.0, 0.0], [0.0, 2.0, 0.0, 0.0]]
+    """
+    from scipy.sparse import csr_array
+
+    columns, counts, ends = [], [], [0]
+    for sequence in sequences:
+        codes = bases_to_codes(sequence).astype(np.int64)
+        words = np.lib.stride_tricks.sliding_window_view(codes, k) if len(codes) >= k else np.zeros((0, k), np.int64)
+        words = words[(words < N_CODE).all(1)] @ (4 ** np.arange(k - 1, -1, -1))
+        found, number = np.unique(words, return_counts=True)
+        columns.append(found)
+        counts.append(number)
+        ends.append(ends[-1] + len(found))
+    shape = (len(sequences), 4**k)
+    return csr_array((np.concatenate(counts).astype(np.float32), np.concatenate(columns), ends), shape=shape)
+
+
+class ConvolutionalNetwork(nn.Module):
+    """A BPNet-type network on one-hot bases.
+
+    Parameters
+    ----------
+    target : Target
+        Of sequences, not of bases.
+    channels : int
+    """
+
+    def __init__(self, target: Target, channels: int = 64) -> None:
+        super().__init__()
+        if target.kind == "bases":
+            raise SettingsError("a convolutional network answers for sequences; classes of bases want an encoder")
+        self.target = target
+        self.first = nn.Conv1d(4, channels, 25, padding="same")
+        self.dilated = nn.ModuleList(
+            nn.Conv1d(channels, channels, 3, padding="same", dilation=dilation) for dilation in DILATIONS
+        )
+        self.out = nn.Linear(channels, target.outputs)
+
+    def outputs(self, bases: Tensor) -> Tensor:
+        """Answer [B, O] for int64 [B, L]: 0 to 3, 4 for other letters, 5 behind the end."""
+        hot = F.one_hot(bases, 6)[..., :4].float().transpose(1, 2)
+        there = (bases < 5).float()[:, None]
+        x = F.relu(self.first(hot)) * there
+        for layer in self.dilated:
+            x = (x + F.relu(layer(x))) * there
+        found: Tensor = self.out(x.sum(-1) / there.sum(-1).clamp(min=1))
+        return found
+
+    def forward(self, bases: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted sum of the losses, and 0 (nothing is counted right)."""
+        losses = self.target.losses(self.outputs(bases), targets)
+        return (losses * weights[:, 0]).sum(), torch.zeros((), dtype=torch.int64, device=bases.device)
+
+    def predict(self, bases: npt.NDArray[np.int64]) -> Found:
+        """Predictions [N, O]."""
+        device = self.out.weight.device
+        with torch.inference_mode():
+            parts = [
+                self.target.predictions(self.outputs(torch.as_tensor(bases[i : i + _PIECE], device=device))).cpu()
+                for i in range(0, len(bases), _PIECE)
+            ]
+        return torch.cat(parts).numpy()
+
+
+def as_numbers(sequences: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Bases as numbers, int64 [N, longest]: 0 to 3, 4 for other letters, 5 behind the end."""
+    found = np.full((len(sequences), max(map(len, sequences), default=1)), 5, dtype=np.int64)
+    for row, sequence in zip(found, sequences, strict=True):
+        codes = bases_to_codes(sequence)
+        row[: len(codes)] = codes
+    return found
+
+
+def fit_network(
+    train: tuple[Sequence[str], npt.NDArray[Any]],
+    validation: tuple[Sequence[str], npt.NDArray[Any]],
+    target: Target,
+    settings: FitSettings,
+    *,
+    channels: int = 64,
+    advance: Callable[[dict[str, Any]], None] | None = None,
+) -> tuple[ConvolutionalNetwork, Fitted]:
+    """Train a network from random weights.
+
+    Parameters
+    ----------
+    train, validation : (sequences, targets)
+    target : Target
+    settings : FitSettings
+        Its adapter means nothing here.
+    channels : int
+    advance : callable, optional
+        As `fit_weights`.
+
+    Returns
+    -------
+    ConvolutionalNetwork, Fitted
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        network = ConvolutionalNetwork(target.fitted(train[1]), channels)
+    bases, held = as_numbers(train[0]), as_numbers(validation[0])
+
+    def draw(step: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        rows = draw_examples(len(bases), settings.batch, settings.seed, step)
+        parts = (torch.as_tensor(bases[rows]), torch.as_tensor(train[1][rows]), torch.ones(len(rows), 1))
+        return list(zip(*(part.chunk(settings.accumulate) for part in parts), strict=True))
+
+    def score() -> float:
+        return network.target.score(validation[1], network.predict(held))
+
+    return network, fit_weights(network, draw, score, settings, advance=advance)

@@ -1,0 +1,111 @@
+"""A user's own labelled sequences, in any of the forms in which benchmarks are published.
+
+Not here: the forms (`rows`), targets as numbers (`targets`), published tasks (`task_data`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hexamer.benchmark.rows import Columns, read_rows
+from hexamer.benchmark.targets import as_targets
+from hexamer.benchmark.task_data import Split
+from hexamer.errors import InputError
+from hexamer.genome import Genome
+from hexamer.genome.lines import excerpt
+from hexamer.training.targets import NO_CLASS
+
+MOST_CLASSES = 1000
+"""Different words in a column beyond which it holds no classes."""
+
+
+class Labelled(NamedTuple):
+    """Sequences with what is known of them."""
+
+    split: Split
+    names: tuple[str, ...]
+    """Of the classes, or of the outputs."""
+
+
+def read_labelled(
+    path: str | Path,
+    kind: str,
+    *,
+    names: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    sequence: str = "",
+    genome: Genome | None = None,
+) -> Labelled:
+    """Read a table, FASTA or intervals with targets.
+
+    Parameters
+    ----------
+    path : str or Path
+        CSV, TSV (also gzip) or Parquet with a column of sequences, or of `chrom`, `start`, `end` and a genome; or FASTA
+        whose headers end in |target.
+    kind : {"classes", "labels", "values", "bins", "bases"}
+        For "bases" a target is a text of one digit a base: its class, or another letter where it is unknown.
+    names : sequence of str
+        Of the classes (by default what the column holds, sorted), or of the outputs (by default the columns).
+    columns : sequence of str
+        Columns of targets; by default the one that is called label, target, class or value.
+    sequence : str
+        Column of sequences; by default sequence or seq.
+    genome : Genome, optional
+        That intervals count in.
+
+    Returns
+    -------
+    Labelled
+        Targets of classes int64 [N], of labels and values float64 [N, O], of bases int64 [N, longest].
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a target is not of the kind.
+    """
+    path = Path(path)
+    outputs = tuple(names) if names and kind not in ("classes", "bases") else tuple(columns)
+    chosen = Columns(outputs if kind not in ("classes", "bases") else (), sequence, tuple(columns))
+    rows = read_rows(path, chosen, genome=genome)
+    if kind == "bases":
+        targets = _classes_of_bases(rows.cells[:, 0], rows.sequences, str(path))
+        found = tuple(names) or tuple(map(str, range(max(2, int(targets.max(initial=0)) + 1))))
+        return Labelled(Split(rows.sequences, targets, rows.regions), found)
+    found = tuple(names) or (_classes(rows.cells, path) if kind == "classes" else _outputs(columns, rows.cells))
+    own = "values" if kind == "bins" else kind
+    targets = as_targets(rows.cells, own, found, str(path))  # type: ignore[arg-type]
+    return Labelled(Split(rows.sequences, targets, rows.regions), found)
+
+
+def _classes(cells: npt.NDArray[Any], path: Path) -> tuple[str, ...]:
+    """Words of the column, numbers in their order; of class numbers all from 0 on."""
+    words = sorted({str(cell).strip() for cell in cells.ravel()})
+    if len(words) > MOST_CLASSES:
+        raise InputError(f"{path}: {len(words):,} different targets are no classes; --target values would work")
+    if all(word.isdigit() for word in words):
+        return tuple(map(str, range(max(map(int, words)) + 1)))
+    return tuple(words)
+
+
+def _outputs(columns: Sequence[str], cells: npt.NDArray[Any]) -> tuple[str, ...]:
+    if len(columns) == cells.shape[1] > 0:
+        return tuple(columns)
+    return tuple(f"value{i}" for i in range(cells.shape[1])) if cells.shape[1] > 1 else ("value",)
+
+
+def _classes_of_bases(cells: npt.NDArray[Any], sequences: Sequence[str], where: str) -> npt.NDArray[np.int64]:
+    found = np.full((len(cells), max(map(len, sequences))), NO_CLASS, dtype=np.int64)
+    for number, (row, cell, bases) in enumerate(zip(found, cells, sequences, strict=True)):
+        text = str(cell)
+        if len(text) != len(bases):
+            raise InputError(
+                f"{where}: row {number + 1:,} has {len(text):,} classes ({excerpt(text, 20)}) for {len(bases):,} "
+                "bases; one digit a base would work"
+            )
+        codes = np.frombuffer(text.encode("ascii", errors="replace"), dtype=np.uint8).astype(np.int64) - ord("0")
+        row[: len(text)] = np.where((codes >= 0) & (codes <= 9), codes, NO_CLASS)
+    return found

@@ -1,0 +1,251 @@
+"""The benchmark's protocol: every task, every method, ten times; a cell that is finished is never run again.
+
+A cell is a task, a method and a fold. In each fold the training rows are shuffled anew into 90 % to learn from and 10 %
+to choose by; the test rows are the same in all folds and choose nothing. A method's result is the mean over folds with
+two standard deviations, as the paper has it. Methods: probes and fine-tuning of an encoder, the same of an encoder of
+random weights (what pre-training is worth), k-mer regression and networks from scratch.
+Source: Dalla-Torre et al. (2025), Methods. Not here: what tasks are (`tasks`), what a method does (`methods`), tables
+(`results`).
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hexamer.benchmark.audit import audit
+from hexamer.benchmark.methods import BASELINES, METHODS, RANDOM, Methods, Places
+from hexamer.benchmark.task_data import Split, TaskData
+from hexamer.errors import SettingsError
+from hexamer.manifest import STRICT, write_atomically
+from hexamer.model import NucleotideTransformer, describe_model
+from hexamer.training.fitting import FitSettings
+from hexamer.training.targets import Target, make_target
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSettings:
+    """How tasks are run.
+
+    Raises
+    ------
+    SettingsError
+        If a method does not exist or a number is out of its range.
+    """
+
+    __pydantic_config__ = STRICT
+
+    methods: tuple[str, ...] = ("probe", "ia3", "kmer")
+    """Names out of `METHODS`."""
+    folds: int = 10
+    """Reshuffles of the training rows: ten in the paper."""
+    validation: float = 0.1
+    """Share of the training rows to choose by."""
+    most: int | None = None
+    """Training rows that are used of each task, drawn at random; all by default."""
+    test_share: float = 0.2
+    """Rows that are held out as test where none are published: whole contigs where places are known."""
+    fit: FitSettings = field(default_factory=FitSettings)
+    """Of fine-tuning and of networks; the paper's by default."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        wrong = [name for name in self.methods if name not in METHODS]
+        if wrong or not self.methods:
+            raise SettingsError(f"methods {', '.join(wrong) or 'none'}; {', '.join(METHODS)} would work")
+        if self.folds < 1 or not 0 < self.validation < 1 or not 0 < self.test_share < 1 or (self.most or 99) < 10:
+            raise SettingsError(f"{self}: folds from 1, shares between 0 and 1, most from 10 would work")
+
+
+class Cell(NamedTuple):
+    """What one method made of one fold of a task."""
+
+    task: str
+    method: str
+    fold: int
+    test: float
+    """The task's score on the test rows."""
+    validation: float
+    seconds: float
+    facts: dict[str, Any]
+    """How: layer, setting, best step, weights that were trained."""
+
+
+def run_task(
+    model: NucleotideTransformer,
+    data: TaskData,
+    out: str | Path,
+    settings: BenchmarkSettings,
+    *,
+    advance: Callable[[Cell, bool], None] | None = None,
+) -> list[Cell]:
+    """Run all cells of a task that are not finished.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    data : TaskData
+    out : str or Path
+        Gets `cells/TASK/METHOD.FOLD.json`, and the test predictions beside it as .npy.
+    settings : BenchmarkSettings
+    advance : callable, optional
+        Called with each cell, and whether it was there before.
+
+    Returns
+    -------
+    list of Cell
+
+    Raises
+    ------
+    SettingsError
+        If a finished cell was run with other settings, data or weights.
+    """
+    folder = Path(out) / "cells" / data.task.name
+    target = task_target(data)
+    train, test = hold_out(data, settings)
+    methods, cells = Methods(model, train, test, target), []
+    for method in settings.methods:
+        key = _key(model, data, method, settings)
+        for fold in range(settings.folds):
+            path = folder / f"{method}.{fold}.json"
+            there = path.exists()
+            if there:
+                cell = _read_cell(path, key)
+            else:
+                began = time.perf_counter()
+                learn, choose = split_fold(len(train), fold, settings)
+                found = methods.run(method, learn, choose, replace(settings.fit, seed=settings.seed + fold))
+                score = target.score(test.targets, found.predictions)
+                seconds = round(time.perf_counter() - began, 1)
+                cell = Cell(data.task.name, method, fold, score, found.validation, seconds, found.facts)
+                _write_cell(path, cell, key, found.predictions)
+            cells.append(cell)
+            if advance:
+                advance(cell, there)
+    return cells
+
+
+def audit_task(data: TaskData, settings: BenchmarkSettings) -> dict[str, Any]:
+    """Audit the training and test rows of a task as they are used here.
+
+    Parameters
+    ----------
+    data : TaskData
+    settings : BenchmarkSettings
+
+    Returns
+    -------
+    dict
+        As `hexamer.benchmark.Audit.as_dict`. Where several labels or values are asked for, the first stands for all.
+    """
+    tables = []
+    for part in hold_out(data, settings):
+        targets = part.targets if part.targets.ndim == 1 else part.targets[:, 0]
+        if data.task.kind == "values":
+            targets = targets > np.nanmedian(data.train.targets[:, 0])  # copies with other labels: on the other side
+        elif data.task.kind == "labels":
+            targets = np.nan_to_num(targets, nan=0)
+        table = pd.DataFrame({"sequence": part.sequences, "label": targets.astype(int)})
+        if part.regions is not None:
+            table = pd.concat([table, part.regions.reset_index(drop=True)], axis=1)
+        tables.append(table)
+    return audit(tables[0], tables[1], sequence="sequence", label="label").as_dict()
+
+
+def task_target(data: TaskData) -> Target:
+    """Say what a task's heads predict: values as numbers, classes and labels as they are."""
+    options: dict[str, Any] = {"positive_weight": 1.0} if data.task.kind == "labels" else {}
+    target = make_target(data.task.kind, tuple(data.task.classes), **options)
+    return target.fitted(data.train.targets)
+
+
+def hold_out(data: TaskData, settings: BenchmarkSettings) -> tuple[Split, Split]:
+    """Give training and test rows; where no test rows are published, some are held out.
+
+    Parameters
+    ----------
+    data : TaskData
+    settings : BenchmarkSettings
+
+    Returns
+    -------
+    train, test : Split
+        The same for every fold. Published validation rows are training rows: folds have their own.
+    """
+    train, test = data.train, data.test
+    rng = np.random.default_rng((settings.seed, 17))
+    if test is None:
+        if train.regions is not None and train.regions["chrom"].nunique() > 1:
+            counts = train.regions["chrom"].value_counts()
+            order = rng.permutation(sorted(counts.index.astype(str)))
+            enough = np.cumsum([counts[name] for name in order]) >= settings.test_share * len(train)
+            held = train.regions["chrom"].isin(order[: int(np.argmax(enough)) + 1]).to_numpy()
+        else:
+            held = np.zeros(len(train), dtype=bool)
+            held[rng.permutation(len(train))[: max(1, round(settings.test_share * len(train)))]] = True
+        train, test = train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
+    if settings.most and len(train) > settings.most:
+        train = train.take(np.sort(rng.permutation(len(train))[: settings.most]))
+    return train, test
+
+
+def split_fold(count: int, fold: int, settings: BenchmarkSettings) -> tuple[Places, Places]:
+    """Shuffle training rows into those to learn from and those to choose by.
+
+    Parameters
+    ----------
+    count : int
+        Training rows.
+    fold : int
+    settings : BenchmarkSettings
+
+    Returns
+    -------
+    learn, choose : int64 arrays
+    """
+    rows = np.random.default_rng((settings.seed, fold)).permutation(count)
+    held = min(max(1, round(settings.validation * count)), count - 1)
+    return np.sort(rows[held:]), np.sort(rows[:held])
+
+
+def _key(model: NucleotideTransformer, data: TaskData, method: str, settings: BenchmarkSettings) -> str:
+    """Checksum of all that a cell's numbers depend on, besides the fold."""
+    facts = describe_model(model)
+    own = asdict(settings)
+    del own["methods"], own["folds"]
+    if method in ("probe", "mlp", "random-probe", "random-mlp", "kmer"):
+        del own["fit"]
+    weights = facts["config"] if method.startswith(RANDOM) else {} if method in BASELINES else facts["files"]
+    digest = hashlib.sha256(json.dumps([method, own, weights], sort_keys=True, default=str).encode())
+    for part in data.splits.values():
+        digest.update("\n".join(part.sequences).encode() + part.targets.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _write_cell(path: Path, cell: Cell, key: str, predictions: npt.NDArray[Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomically(path.with_suffix(".npy")) as temporary, temporary.open("wb") as file:
+        np.save(file, predictions.astype(np.float32))
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps({"key": key, **cell._asdict()}) + "\n")
+
+
+def _read_cell(path: Path, key: str) -> Cell:
+    try:
+        facts = json.loads(path.read_text())
+        there = facts.pop("key")
+        cell = Cell(**facts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise SettingsError(f"{path}: not a finished cell ({problem}); remove it") from None
+    if there != key:
+        raise SettingsError(
+            f"{path}: run with other settings, data or weights; another --out, or this file removed, would work"
+        )
+    return cell

@@ -1,0 +1,124 @@
+"""Benchmarks: `run-benchmark`, and what is wrong with one, `audit`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hexamer.cli.messages import examples, say
+from hexamer.cli.options import DeviceOption, ModelOption, check_folder, split_names
+from hexamer.cli.progress import counter
+
+commands = typer.Typer()
+
+
+@commands.command(
+    epilog=examples(
+        "hexamer run-benchmark gue GUE/ --out gue/ --methods probe,ia3,random-probe,kmer,cnn",
+        "hexamer run-benchmark nt-revised data/ -o nt/ --tasks H3K4me3,enhancers --folds 3 --most 5000 --steps 2000",
+    )
+)
+def run_benchmark(
+    suite: Annotated[str, typer.Argument(help="Name of a suite, or a folder with a suite.toml of yours.")],
+    data: Annotated[Path, typer.Argument(help="Folder, archive or table with the suite's published files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results; finished cells there are kept.")],
+    tasks: Annotated[str | None, typer.Option(help="Comma list; all by default.")] = None,
+    methods: Annotated[
+        str,
+        typer.Option(help="Comma list of probe, mlp, head, ia3, lora, full (or random-...), kmer, cnn, cnn-large."),
+    ] = "probe,ia3,random-probe,kmer",
+    folds: Annotated[int, typer.Option(help="Reshuffles of the training rows; 10 in the paper.")] = 10,
+    most: Annotated[int | None, typer.Option(help="Training rows used of each task; all by default.")] = None,
+    steps: Annotated[int, typer.Option(help="Most steps of fine-tuning; 10,000 in the paper.")] = 10_000,
+    evaluate_every: Annotated[int, typer.Option(help="Steps from one look at the validation rows to the next.")] = 200,
+    patience: Annotated[int, typer.Option(help="Looks without a better score, after which fine-tuning ends.")] = 5,
+    genome: Annotated[
+        Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for suites of intervals.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of folds, rows and weights.")] = 0,
+    model: ModelOption = "hexamer-tiny",
+    device: DeviceOption = "auto",
+) -> None:
+    """Run the paper's benchmark, or another: probes, fine-tuning and baselines on every task."""
+    from hexamer import benchmark
+    from hexamer.genome import Genome
+    from hexamer.manifest import make_settings, write_manifest
+    from hexamer.model import describe_model, load_model
+    from hexamer.report import draw_benchmark, write_table
+
+    fit = {"steps": steps, "evaluate_every": evaluate_every, "patience": patience}
+    chosen: dict[str, Any] = {"methods": split_names(methods), "folds": folds, "most": most, "seed": seed, "fit": fit}
+    settings = make_settings(benchmark.BenchmarkSettings, chosen, "run-benchmark")
+    check_folder(out)
+    known = benchmark.read_suite(suite)
+    asked = [known.task(name) for name in split_names(tasks)] if tasks else list(known.tasks)
+    reference = Genome(genome) if genome is not None else None
+    encoder = load_model(model, device=device)
+    out.mkdir(exist_ok=True)
+    cells: list[Any] = []
+    audits = {}
+    with counter("cells") as advance:
+        advance.expect(len(asked) * len(settings.methods) * folds)
+        for task in asked:
+            task_data = benchmark.load_task(task, data, genome=reference)
+            for note in task_data.notes:
+                say(f"{task.name}: {note}")
+            audits[task.name] = benchmark.audit_task(task_data, settings)
+            say(f"{task.name}: audit {audits[task.name]['verdict']}")
+            cells += benchmark.run_task(encoder, task_data, out, settings, advance=lambda *_: advance(1))
+    table = benchmark.summarise_cells(cells)
+    beside = benchmark.put_beside(table, known)
+    write_table(beside, out / "results.tsv")
+    write_table(benchmark.compare_methods(cells, reference=settings.methods[0]), out / "differences.tsv")
+    draw_benchmark(table, out / "results.png", title=f"{known.name}, {model}", metric=asked[0].metric)
+    facts = {"suite": known.name, "settings": settings, "model": describe_model(encoder), "audit": audits}
+    write_manifest(out / "manifest.json", **facts, cells=[cell._asdict() for cell in cells])
+    typer.echo(table.to_string(index=False, float_format=lambda x: f"{x:.3f}"))
+    failed = [name for name, found in audits.items() if found["verdict"] == "FAIL"]
+    if failed:
+        say(f"audit FAIL: {', '.join(failed)}; their scores are higher than on new sequences (manifest.json says why)")
+    say(f"wrote {out}")
+
+
+@commands.command(
+    epilog=examples(
+        "hexamer audit --train train.csv --test test.csv",
+        "hexamer audit --train train.tsv.gz --test test.tsv.gz --threshold 0.8 --out copies.tsv --json > audit.json",
+    )
+)
+def audit(
+    train: Annotated[Path, typer.Option(help="CSV, TSV, Parquet or FASTA (>name|label): sequences with labels.")],
+    test: Annotated[Path, typer.Option(help="As --train.")],
+    sequence: Annotated[str, typer.Option(help="Column of sequences; by default sequence or seq.")] = "",
+    label: Annotated[str, typer.Option(help="Column of labels; by default label, target, class or y.")] = "",
+    k: Annotated[int, typer.Option("--k", help="Bases of the k-mers that near copies share; even.")] = 12,
+    threshold: Annotated[
+        float, typer.Option(help="Share of k-mers from which on two sequences are near copies.")
+    ] = 0.4,
+    distance: Annotated[int, typer.Option(help="Bases from a training row that make a test row its neighbour.")] = 1000,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Table of the copies in test, .parquet or .tsv.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find copies and artefacts in training and test.
+
+    Before any model is trained: what makes a benchmark easier than it seems, with PASS, WARN or FAIL. Where the tables
+    have chrom, start and end (0-based), also which test rows overlap training rows or lie beside them.
+    """
+    from hexamer import benchmark
+    from hexamer.manifest import describe_file, write_manifest
+    from hexamer.report import check_table_path, write_table
+
+    if out is not None:
+        check_table_path(out)
+    tables = [benchmark.read_sequences(path, sequence=sequence, label=label) for path in (train, test)]
+    with counter("training sequences") as advance:
+        found = benchmark.audit(tables[0], tables[1], k=k, threshold=threshold, distance=distance, advance=advance)
+    facts = {"inputs": {"train": describe_file(train), "test": describe_file(test)}, **found.as_dict()}
+    typer.echo(json.dumps(facts, indent=2) if as_json else benchmark.show_audit(found))
+    if out is not None:
+        write_table(found.copies, out)
+        write_manifest(out.with_name(out.name + ".manifest.json"), **facts)
+        say(f"wrote {out}")

@@ -1,0 +1,251 @@
+"""Learning from labelled sequences: `probe`, `finetune` and `predict`."""
+
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hexamer.cli.messages import examples, say
+from hexamer.cli.options import DeviceOption, ModelOption, check_folder, check_parent, split_names
+from hexamer.cli.progress import counter
+from hexamer.errors import SettingsError
+
+commands = typer.Typer()
+
+STATE = "state"
+"""Folder in which fine-tuning keeps what a killed run resumes from."""
+
+TrainArgument = Annotated[
+    Path, typer.Argument(metavar="TRAIN", help="CSV, TSV, Parquet or FASTA (>name|label): sequences with labels.")
+]
+ValidationOption = Annotated[
+    Path | None, typer.Option(help="Rows to choose by, as TRAIN; by default a tenth of TRAIN.")
+]
+TestOption = Annotated[Path | None, typer.Option(help="Rows to report on, as TRAIN.")]
+LabelOption = Annotated[
+    str | None, typer.Option(help="Column of labels, or a comma list of columns; by default label or target.")
+]
+NamesOption = Annotated[str | None, typer.Option(help="Comma list: what classes 0, 1, ... or outputs are called.")]
+SequenceOption = Annotated[str, typer.Option(help="Column of sequences; by default sequence or seq.")]
+ReferenceOption = Annotated[
+    Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for tables of chrom, start and end.")
+]
+
+
+@commands.command(
+    epilog=examples(
+        "hexamer probe train.csv --test test.csv --out probes/",
+        "hexamer probe train.parquet --test test.parquet --target values --label activity --methods ridge,mlp -o p/",
+    )
+)
+def probe(
+    train: TrainArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table, figure and manifest.")],
+    validation: ValidationOption = None,
+    test: Annotated[Path | None, typer.Option(help="Rows to report on, as TRAIN; needed.")] = None,
+    target: Annotated[str, typer.Option(help="classes, labels or values.")] = "classes",
+    label: LabelOption = None,
+    names: NamesOption = None,
+    sequence: SequenceOption = "",
+    genome: ReferenceOption = None,
+    methods: Annotated[str, typer.Option(help="Comma list of logistic, ridge, mlp.")] = "logistic,mlp",
+    layers: Annotated[str | None, typer.Option(help="Comma list, -1 the last; all by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the rows to choose by, and of perceptrons.")] = 0,
+    model: ModelOption = "hexamer-tiny",
+    device: DeviceOption = "auto",
+) -> None:
+    """Fit simple models on every layer of a frozen encoder."""
+    import numpy as np
+
+    from hexamer.embeddings.layers import embed_layers
+    from hexamer.manifest import make_settings, write_manifest
+    from hexamer.model import describe_model, load_model
+    from hexamer.report import draw_layers, write_table
+    from hexamer.training.probe import ProbeSettings, Split
+    from hexamer.training.probe import probe as fit_probes
+
+    chosen: dict[str, Any] = {"methods": split_names(methods), "seed": seed}
+    chosen["layers"] = [int(layer) for layer in split_names(layers)] if layers else []
+    settings = make_settings(ProbeSettings, chosen, "probe")
+    check_folder(out)
+    if test is None:
+        raise SettingsError("probe: no rows to report on; --test FILE would work")
+    reading: dict[str, Any] = {"label": label, "names": names, "sequence": sequence, "genome": genome, "seed": seed}
+    parts, meaning, facts = _read_parts(train, validation, test, target, **reading)
+    encoder = load_model(model, device=device)
+    with counter("sequences") as advance:
+        vectors = np.concatenate([embed_layers(encoder, part.sequences, advance=advance) for part in parts])
+    ends = np.cumsum([0, *(len(part) for part in parts)])
+    split = Split(*(np.arange(start, end) for start, end in pairwise(ends)))
+    with counter("probes") as advance:
+        targets = np.concatenate([part.targets for part in parts])
+        found = fit_probes(vectors, targets, split, meaning, settings=settings, advance=advance)
+    out.mkdir(exist_ok=True)
+    write_table(found.table, out / "probes.tsv")
+    draw_layers(found.table, out / "layers.png", title=train.name, metric=meaning.metric)
+    best = {"layer": found.layer, "method": found.method, "validation": found.validation, "test": found.test}
+    write_manifest(out / "manifest.json", **facts, model=describe_model(encoder), settings=settings, best=best)
+    typer.echo(found.table.to_string(index=False, float_format=lambda x: f"{x:.4f}"))
+    say(f"best on the validation rows: layer {found.layer}, {found.method}: {meaning.metric} {found.test:.4f} on test")
+    say(f"wrote {out}")
+
+
+@commands.command(
+    epilog=examples(
+        "hexamer finetune train.csv --test test.csv --out promoters/",
+        "hexamer finetune starr.tsv --target bins --label dev,hk --adapter lora --steps 5000 -o starr/",
+    )
+)
+def finetune(
+    train: TrainArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the predictor; a run there is gone on with.")],
+    validation: ValidationOption = None,
+    test: TestOption = None,
+    target: Annotated[
+        str, typer.Option(help="classes, labels, values, bins (values in 50 classes), bases (a digit a base).")
+    ] = "classes",
+    label: LabelOption = None,
+    names: NamesOption = None,
+    sequence: SequenceOption = "",
+    genome: ReferenceOption = None,
+    adapter: Annotated[str, typer.Option(help="ia3, lora, full (all weights), or head (that alone).")] = "ia3",
+    rank: Annotated[int, typer.Option(help="Of LoRA.")] = 1,
+    steps: Annotated[
+        int, typer.Option(help="Most steps; training ends early where validation stops improving.")
+    ] = 2000,
+    batch: Annotated[int, typer.Option(help="Sequences of a step.")] = 8,
+    accumulate: Annotated[int, typer.Option(help="Parts that a step goes through the model in.")] = 1,
+    rate: Annotated[float | None, typer.Option(help="Learning rate; 3e-3, or 1e-4 for full.")] = None,
+    evaluate_every: Annotated[int, typer.Option(help="Steps from one look at the validation rows to the next.")] = 100,
+    patience: Annotated[int, typer.Option(help="Looks without a better score, after which training ends.")] = 10,
+    hidden: Annotated[int, typer.Option(help="Units of the head's inner layer; 0 for none.")] = 0,
+    balanced: Annotated[bool, typer.Option("--balanced", help="Let all classes count alike.")] = False,
+    both_strands: Annotated[bool, typer.Option("--both-strands", help="Also learn from reverse complements.")] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Products in bfloat16.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the rows to choose by, their order, and the head.")] = 0,
+    model: ModelOption = "hexamer-tiny",
+    device: DeviceOption = "auto",
+) -> None:
+    """Teach an encoder to predict: sequences in, classes, labels, values or classes of bases out."""
+    from hexamer.manifest import make_settings, write_manifest
+    from hexamer.model import load_model
+    from hexamer.training.finetune import FinetuneSettings
+    from hexamer.training.finetune import finetune as fit_predictor
+    from hexamer.training.predict import score_predictor
+
+    fit: dict[str, Any] = {"adapter": {"kind": adapter, "rank": rank}, "steps": steps, "batch": batch, "seed": seed}
+    fit |= {"accumulate": accumulate, "bf16": bf16, "evaluate_every": evaluate_every, "patience": patience}
+    fit |= {"rate": rate or (1e-4 if adapter == "full" else 3e-3)}
+    chosen = {"fit": fit, "hidden": hidden, "both_strands": both_strands}
+    settings = make_settings(FinetuneSettings, chosen, "finetune")
+    check_folder(out)
+    reading: dict[str, Any] = {"label": label, "names": names, "sequence": sequence, "genome": genome, "seed": seed}
+    parts, meaning, facts = _read_parts(train, validation, test, target, balanced=balanced, **reading)
+    encoder = load_model(model, device=device)
+    with counter("steps") as advance:
+        advance.expect(steps)
+        found = fit_predictor(
+            encoder,
+            parts[0].examples,
+            parts[1].examples,
+            meaning,
+            settings=settings,
+            folder=out / STATE,
+            advance=lambda record: advance(1),
+        )
+    found.predictor.save(out)
+    scores = {"validation": found.fitted.best_score}
+    if len(parts[2]):
+        scores["test"] = score_predictor(found.predictor, parts[2].examples)
+    trained, whole = found.predictor.count_trained()
+    facts |= {"settings": settings, "best_step": found.fitted.best_step, "scores": scores, "metric": meaning.metric}
+    facts |= {"history": found.fitted.history, "trained": trained, "weights": whole, "encoder": found.predictor.origin}
+    write_manifest(out / "manifest.json", **facts)
+    shutil.rmtree(out / STATE, ignore_errors=True)
+    say(f"{trained:,} of {whole:,} weights trained ({trained / whole:.2%}); best at step {found.fitted.best_step:,}")
+    for name, score in scores.items():
+        typer.echo(f"{name}\t{meaning.metric}\t{score:.4f}")
+    say(f"wrote {out}; hexamer predict {out} uses it")
+
+
+def _read_parts(
+    train: Path,
+    validation: Path | None,
+    test: Path | None,
+    kind: str,
+    *,
+    label: str | None,
+    names: str | None,
+    sequence: str,
+    genome: Path | None,
+    seed: int,
+    balanced: bool = False,
+) -> tuple[list[Any], Any, dict[str, Any]]:
+    """Rows to learn from, to choose by and to report on; what they mean; and what a manifest says of them."""
+    import numpy as np
+
+    from hexamer.benchmark import read_labelled
+    from hexamer.genome import Genome
+    from hexamer.manifest import describe_file
+    from hexamer.training.targets import TARGETS, make_target
+
+    if kind not in TARGETS:
+        raise SettingsError(f"target {kind!r} is unknown; {', '.join(TARGETS)} would work")
+    if balanced and kind not in ("classes", "bases"):
+        raise SettingsError(f"--balanced: of no use with --target {kind}; without would work")
+    options: dict[str, Any] = {"columns": split_names(label) if label else (), "sequence": sequence}
+    options["genome"] = Genome(genome) if genome is not None else None
+    first = read_labelled(train, kind, names=split_names(names) if names else (), **options)
+    learn = first.split
+    held, asked = (
+        read_labelled(path, kind, names=first.names, **options).split if path is not None else None
+        for path in (validation, test)
+    )
+    if held is None:
+        order = np.random.default_rng(seed).permutation(len(learn))
+        tenth = max(1, len(learn) // 10)
+        learn, held = learn.take(np.sort(order[tenth:])), learn.take(np.sort(order[:tenth]))
+    parts = [learn, held, asked if asked is not None else learn.take([])]
+    target = make_target(kind, first.names, **({"balanced": True} if balanced else {}))
+    files = {"train": train, "validation": validation, "test": test, "genome": genome}
+    facts: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path is not None}
+    facts |= {"target": kind, "names": first.names, "rows": [len(part) for part in parts]}
+    say(f"{len(parts[0]):,} rows to learn from, {len(parts[1]):,} to choose by, {len(parts[2]):,} to report on")
+    return parts, target, facts
+
+
+@commands.command(
+    epilog=examples(
+        "hexamer predict promoters/ new.fa --out new.tsv",
+        "hexamer predict promoters/ peaks.bed --genome hg38.fa --out peaks.parquet",
+    )
+)
+def predict(
+    predictor: Annotated[Path, typer.Argument(help="Folder that hexamer finetune wrote.")],
+    sequences: Annotated[Path, typer.Argument(metavar="INPUT", help="FASTA, or BED with --genome.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help=".tsv, .tsv.gz or .parquet.")],
+    genome: Annotated[Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for BED.")] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Predict with a fine-tuned encoder: a row for each sequence, or for each base."""
+    from hexamer.genome import Genome, read_intervals, read_sequences
+    from hexamer.manifest import describe_file, write_manifest
+    from hexamer.report import write_table
+    from hexamer.training.predict import predict_table
+    from hexamer.training.predictor import load_predictor
+
+    check_parent(out)
+    is_bed = sequences.name.removesuffix(".gz").endswith((".bed", ".narrowPeak", ".broadPeak"))
+    if is_bed and genome is None:
+        raise SettingsError(f"{sequences}: intervals need a genome; --genome FASTA would work")
+    reference = Genome(genome) if genome is not None else None
+    items: Any = read_intervals(sequences) if is_bed else read_sequences(sequences)
+    model = load_predictor(predictor, device=device)
+    with counter("sequences") as advance:
+        table = predict_table(model, items, reference, advance=advance)
+    write_table(table, out)
+    inputs = {"input": describe_file(sequences), "predictor": str(predictor), "encoder": model.origin}
+    write_manifest(out.with_name(out.name + ".manifest.json"), **inputs, rows=len(table))
+    say(f"wrote {out}")

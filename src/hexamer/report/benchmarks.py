@@ -1,0 +1,98 @@
+"""Figures of benchmarks: scores by layer, and by task and method.
+
+Drawn as those of `figures`, in the same colours.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hexamer.report.figures import COLOURS, MARKERS, STYLE, check_figure_path, save_figure
+
+
+def draw_layers(table: pd.DataFrame, path: str | Path, *, title: str = "", metric: str = "score") -> None:
+    """Draw the scores of probes by layer: on the rows to choose by, and on the test rows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `layer`, `method`, `validation` and `test`, as `hexamer.training.probe.Probed.table`.
+    path : str or Path
+        `.png` or `.svg`.
+    title : str
+    metric : str
+        What the scores are.
+
+    Raises
+    ------
+    OutputError
+        If the figure has another ending or cannot be written.
+    """
+    from matplotlib import rc_context  # 300 ms, for figures only
+    from matplotlib.figure import Figure
+
+    check_figure_path(path)
+    with rc_context(STYLE | {"axes.spines.left": True}):
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        axis = figure.subplots()
+        for colour, marker, (method, rows) in zip(COLOURS, MARKERS, table.groupby("method", sort=False), strict=False):
+            rows = rows.sort_values("layer")
+            axis.plot(rows["layer"], rows["test"], color=colour, marker=marker, markersize=4, label=f"{method}, test")
+            axis.plot(rows["layer"], rows["validation"], color=colour, linestyle=":", label=f"{method}, validation")
+        axis.set_xlabel("layer (0: token embedding)")
+        axis.set_ylabel(metric)
+        axis.set_xticks(sorted(table["layer"].unique()))
+        axis.grid(axis="y", color="#EEEEEE")
+        axis.set_axisbelow(True)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        save_figure(figure, path)
+
+
+def draw_benchmark(table: pd.DataFrame, path: str | Path, *, title: str = "", metric: str = "score") -> None:
+    """Draw the scores of methods by task: the mean over folds with two standard deviations.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `task`, `method`, `test` and `sd2`, as from `hexamer.benchmark.summarise_cells`.
+    path : str or Path
+        `.png` or `.svg`.
+    title : str
+    metric : str
+        What the scores are.
+
+    Raises
+    ------
+    OutputError
+        As `draw_layers`.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    check_figure_path(path)
+    tasks, methods = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["method"]))
+    step = 0.8 / max(len(methods), 1)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 1.2 + len(tasks) * (0.2 + 0.12 * len(methods))), layout="constrained")
+        axis = figure.subplots()
+        for number, method in enumerate(methods):
+            rows = table[table["method"] == method]
+            heights = [tasks.index(task) + (number - (len(methods) - 1) / 2) * step for task in rows["task"]]
+            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+            spread = np.nan_to_num(rows["sd2"].to_numpy(dtype=float))
+            axis.hlines(heights, rows["test"] - spread, rows["test"] + spread, color=colour, linewidth=2, alpha=0.5)
+            axis.scatter(rows["test"], heights, c=colour, marker=marker, s=26, label=method, zorder=3)
+        axis.set_yticks(range(len(tasks)), tasks)
+        axis.set_ylim(len(tasks) - 0.5, -0.5)
+        axis.tick_params(axis="y", length=0)
+        axis.axvline(0, color="black", linewidth=0.8, linestyle=":", zorder=1)
+        axis.grid(axis="x", color="#EEEEEE")
+        axis.set_axisbelow(True)
+        axis.set_xlabel(f"{metric} on the test rows (mean over folds, two standard deviations)")
+        figure.legend(loc="outside lower center", ncols=min(len(methods), 4), frameon=False)
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        save_figure(figure, path)
