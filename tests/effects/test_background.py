@@ -102,5 +102,5 @@ def test_a_background_is_a_file_or_came_with_the_model(background, model, tmp_pa
     for name in ("rat", "", "..", "nowhere/b"):
         with pytest.raises(SettingsError, match=r"no such background; .* the model came with mouse"):
             find_background(name, encoder)
-    with pytest.raises(SettingsError, match=r"rat: no such background; hexamer calibrate makes one$"):
+    with pytest.raises(SettingsError, match=r"'rat': no such background; hexamer calibrate makes one$"):
         find_background("rat", model)

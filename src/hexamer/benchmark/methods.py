@@ -115,7 +115,8 @@ class Methods:
     def _run_network(self, learn: Places, choose: Places, fit: FitSettings, channels: int) -> Outcome:
         parts = [self.train.take(rows) for rows in (learn, choose)]
         pairs = [part.examples for part in parts]
-        network, fitted = fit_network(pairs[0], pairs[1], self.target, fit, channels=channels)
+        device = self.model.device
+        network, fitted = fit_network(pairs[0], pairs[1], self.target, fit, channels=channels, device=device)
         weights = sum(p.numel() for p in network.parameters())
         facts = {"best_step": fitted.best_step, "trained": weights, "weights": weights}
         return Outcome(network.predict(as_numbers(self.test.sequences)), fitted.best_score, facts)

@@ -20,6 +20,7 @@ from hexamer.training.targets import NO_CLASS
 
 MOST_CLASSES = 1000
 """Different words in a column beyond which it holds no classes."""
+_NOTHING = ("", "nan", "<NA>")
 
 
 class Labelled(NamedTuple):
@@ -83,11 +84,16 @@ def read_labelled(
 
 def _classes(cells: npt.NDArray[Any], path: Path) -> tuple[str, ...]:
     """Words of the column, numbers in their order; of class numbers all from 0 on."""
+    unknown = [number for number, cell in enumerate(cells.ravel(), 1) if cell is None or str(cell).strip() in _NOTHING]
+    if unknown:
+        raise InputError(f"{path}: {len(unknown):,} row(s) have no class, such as row {unknown[0]:,}; remove them")
     words = sorted({str(cell).strip() for cell in cells.ravel()})
     if len(words) > MOST_CLASSES:
         raise InputError(f"{path}: {len(words):,} different targets are no classes; --target values would work")
-    if all(word.isdigit() for word in words):
-        return tuple(map(str, range(max(map(int, words)) + 1)))
+    if all(word.isascii() and word.isdigit() for word in words):
+        words.sort(key=int)
+        if int(words[-1]) < MOST_CLASSES:  # else they are names, such as numbers of species
+            return tuple(map(str, range(int(words[-1]) + 1)))
     return tuple(words)
 
 

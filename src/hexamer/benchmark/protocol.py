@@ -60,8 +60,11 @@ class BenchmarkSettings:
         wrong = [name for name in self.methods if name not in METHODS]
         if wrong or not self.methods:
             raise SettingsError(f"methods {', '.join(wrong) or 'none'}; {', '.join(METHODS)} would work")
-        if self.folds < 1 or not 0 < self.validation < 1 or not 0 < self.test_share < 1 or (self.most or 99) < 10:
-            raise SettingsError(f"{self}: folds from 1, shares between 0 and 1, most from 10 would work")
+        if len(set(self.methods)) < len(self.methods):
+            raise SettingsError(f"methods {', '.join(self.methods)}; each once would work")
+        shares, least = (self.validation, self.test_share), 10 if self.most is None else self.most
+        if self.folds < 1 or self.seed < 0 or least < 10 or not all(0 < share < 1 for share in shares):
+            raise SettingsError(f"{self}: folds from 1, seed from 0, shares between 0 and 1, most from 10 would work")
 
 
 class Cell(NamedTuple):
@@ -177,7 +180,7 @@ def hold_out(data: TaskData, settings: BenchmarkSettings) -> tuple[Split, Split]
     Returns
     -------
     train, test : Split
-        The same for every fold. Published validation rows are training rows: folds have their own.
+        The same for every fold. Published validation rows are left alone: folds have their own.
     """
     train, test = data.train, data.test
     rng = np.random.default_rng((settings.seed, 17))
@@ -186,7 +189,7 @@ def hold_out(data: TaskData, settings: BenchmarkSettings) -> tuple[Split, Split]
             counts = train.regions["chrom"].value_counts()
             order = rng.permutation(sorted(counts.index.astype(str)))
             enough = np.cumsum([counts[name] for name in order]) >= settings.test_share * len(train)
-            held = train.regions["chrom"].isin(order[: int(np.argmax(enough)) + 1]).to_numpy()
+            held = train.regions["chrom"].isin(order[: min(int(np.argmax(enough)) + 1, len(order) - 1)]).to_numpy()
         else:
             held = np.zeros(len(train), dtype=bool)
             held[rng.permutation(len(train))[: max(1, round(settings.test_share * len(train)))]] = True

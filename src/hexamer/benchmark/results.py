@@ -3,7 +3,7 @@
 Not here: how cells come about (`protocol`), figures (`hexamer.report`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,9 @@ import pandas as pd
 from hexamer.benchmark.leaderboard import published
 from hexamer.benchmark.protocol import Cell
 from hexamer.benchmark.tasks import Suite
+
+MEASURED: Mapping[str, str] = {"classes": "mcc", "labels": "auroc", "values": "pearson"}
+"""What is measured on tasks of each kind, whatever they were published with."""
 
 
 def summarise_cells(cells: Sequence[Cell]) -> pd.DataFrame:
@@ -91,11 +94,11 @@ def put_beside(summary: pd.DataFrame, suite: Suite) -> pd.DataFrame:
     -------
     DataFrame
         The same, and rows whose `method` is the published model's name, with `source` and `certainty`; those of ours
-        have the source "this run".
+        have the source "this run". Numbers in another metric than ours are left out.
     """
-    metrics = {task.name: task.metric for task in suite.tasks}
+    metrics = {task.name: MEASURED[task.kind] for task in suite.tasks}
     found = published(suite.name)
-    found = found[[metrics.get(task) == metric for task, metric in zip(found["task"], found["metric"], strict=True)]]
+    found = found[found["task"].map(metrics) == found["metric"]]
     found = found[found["task"].isin(summary["task"])].rename(columns={"model": "method", "value": "test"})
     kept = found[["task", "method", "test", "source", "certainty"]]
     return pd.concat([summary.assign(source="this run", certainty="measured"), kept], ignore_index=True)

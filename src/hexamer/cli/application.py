@@ -5,6 +5,7 @@ HEXAMER_TRACEBACK is set. Not here: the commands, each with its topic.
 """
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -62,6 +63,11 @@ def _root(
     """DNA as 6-mers: embeddings, variant scores and pre-training with Nucleotide Transformers."""
 
 
+def _stop(number: int, frame: object) -> None:
+    """End as Ctrl-C does where a scheduler sends SIGTERM; pretrain has a way of its own."""
+    raise KeyboardInterrupt
+
+
 def _reason_of(stop: SystemExit) -> str:
     """Find what a run said when a signal ended it; empty where it said nothing."""
     cause: BaseException | None = stop
@@ -72,6 +78,7 @@ def _reason_of(stop: SystemExit) -> str:
 
 def main() -> None:
     """Run a command and turn what goes wrong into one line and an exit code."""
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except HexamerError as error:

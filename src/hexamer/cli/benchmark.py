@@ -46,6 +46,7 @@ def run_benchmark(
     from hexamer.manifest import make_settings, write_manifest
     from hexamer.model import describe_model, load_model
     from hexamer.report import draw_benchmark, write_table
+    from hexamer.training.targets import TARGETS
 
     fit = {"steps": steps, "evaluate_every": evaluate_every, "patience": patience}
     chosen: dict[str, Any] = {"methods": split_names(methods), "folds": folds, "most": most, "seed": seed, "fit": fit}
@@ -71,7 +72,8 @@ def run_benchmark(
     beside = benchmark.put_beside(table, known)
     write_table(beside, out / "results.tsv")
     write_table(benchmark.compare_methods(cells, reference=settings.methods[0]), out / "differences.tsv")
-    draw_benchmark(table, out / "results.png", title=f"{known.name}, {model}", metric=asked[0].metric)
+    metric = " or ".join(dict.fromkeys(TARGETS[task.kind].metric for task in asked))
+    draw_benchmark(table, out / "results.png", title=f"{known.name}, {model}", metric=metric)
     facts = {"suite": known.name, "settings": settings, "model": describe_model(encoder), "audit": audits}
     write_manifest(out / "manifest.json", **facts, cells=[cell._asdict() for cell in cells])
     typer.echo(table.to_string(index=False, float_format=lambda x: f"{x:.3f}"))

@@ -100,11 +100,14 @@ def train_variants(
                 folder=out / STATE,
                 advance=advance,
             )
-    shown = [n for n in ("probability", "llr") if n in trained.table]
+    trained.classifier.save(out)  # first: what follows must not cost it
+    shutil.rmtree(out / STATE, ignore_errors=True)
+    has_llr = "llr" in trained.table
+    shown = ["probability", *(["llr"] if has_llr else [])]
     shown += [n for n in map(str, trained.table) if n.startswith(("only ", "without "))]
     with counter("estimates") as advance:
         found = effects.evaluate_effects(
-            trained.table, scores=shown, label=label_column, signs={"llr": -1}, advance=advance
+            trained.table, scores=shown, label=label_column, signs={"llr": -1} if has_llr else {}, advance=advance
         )
     if near := trained.facts["neighbours"]:
         say(f"{near:,} variants lie within a window of one in another fold, with which they share sequence")
@@ -112,8 +115,6 @@ def train_variants(
         say("{:,} of {:,} weights trained".format(*trained.facts["weights"]))
     write_effects(found, out, title=f"{labels.name}, out of fold")
     write_table(trained.table, out / "out_of_fold.tsv")
-    trained.classifier.save(out)
-    shutil.rmtree(out / STATE, ignore_errors=True)
     inputs = {"labels": describe_file(labels), "genome": describe_file(genome)}
     facts = {"settings": settings, "folds": folds, **trained.facts, "encoder": trained.classifier.origin}
     write_manifest(out / "manifest.json", **inputs, **facts, evaluation=found.manifest)

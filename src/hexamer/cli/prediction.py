@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hexamer.cli.messages import examples, say
-from hexamer.cli.options import DeviceOption, ModelOption, check_folder, check_parent, split_names
+from hexamer.cli.options import DeviceOption, ModelOption, check_folder, split_names
 from hexamer.cli.progress import counter
 from hexamer.errors import SettingsError
 
@@ -67,11 +67,13 @@ def probe(
     from hexamer.training.probe import probe as fit_probes
 
     chosen: dict[str, Any] = {"methods": split_names(methods), "seed": seed}
-    chosen["layers"] = [int(layer) for layer in split_names(layers)] if layers else []
+    chosen["layers"] = split_names(layers) if layers else []
     settings = make_settings(ProbeSettings, chosen, "probe")
     check_folder(out)
     if test is None:
         raise SettingsError("probe: no rows to report on; --test FILE would work")
+    if target == "bases":
+        raise SettingsError("probe: classes of bases need a fine-tuned head; hexamer finetune would work")
     reading: dict[str, Any] = {"label": label, "names": names, "sequence": sequence, "genome": genome, "seed": seed}
     parts, meaning, facts = _read_parts(train, validation, test, target, **reading)
     encoder = load_model(model, device=device)
@@ -137,7 +139,7 @@ def finetune(
 
     fit: dict[str, Any] = {"adapter": {"kind": adapter, "rank": rank}, "steps": steps, "batch": batch, "seed": seed}
     fit |= {"accumulate": accumulate, "bf16": bf16, "evaluate_every": evaluate_every, "patience": patience}
-    fit |= {"rate": rate or (1e-4 if adapter == "full" else 3e-3)}
+    fit |= {"rate": (1e-4 if adapter == "full" else 3e-3) if rate is None else rate}
     chosen = {"fit": fit, "hidden": hidden, "both_strands": both_strands}
     settings = make_settings(FinetuneSettings, chosen, "finetune")
     check_folder(out)
@@ -189,18 +191,22 @@ def _read_parts(
     from hexamer.benchmark import read_labelled
     from hexamer.genome import Genome
     from hexamer.manifest import describe_file
+    from hexamer.training.finetune import check_targets
     from hexamer.training.targets import TARGETS, make_target
 
     if kind not in TARGETS:
         raise SettingsError(f"target {kind!r} is unknown; {', '.join(TARGETS)} would work")
     if balanced and kind not in ("classes", "bases"):
         raise SettingsError(f"--balanced: of no use with --target {kind}; without would work")
+    if seed < 0:
+        raise SettingsError(f"--seed {seed}; from 0 would work")
     options: dict[str, Any] = {"columns": split_names(label) if label else (), "sequence": sequence}
     options["genome"] = Genome(genome) if genome is not None else None
-    first = read_labelled(train, kind, names=split_names(names) if names else (), **options)
-    learn = first.split
+    called = split_names(names) if names else ()
+    first = read_labelled(train, kind, names=called, **options)
+    learn, called = first.split, first.names if kind in ("classes", "bases") else called
     held, asked = (
-        read_labelled(path, kind, names=first.names, **options).split if path is not None else None
+        read_labelled(path, kind, names=called, **options).split if path is not None else None
         for path in (validation, test)
     )
     if held is None:
@@ -209,6 +215,9 @@ def _read_parts(
         learn, held = learn.take(np.sort(order[tenth:])), learn.take(np.sort(order[:tenth]))
     parts = [learn, held, asked if asked is not None else learn.take([])]
     target = make_target(kind, first.names, **({"balanced": True} if balanced else {}))
+    check_targets(learn.examples, target, str(train))
+    if asked is not None:  # before anything is learnt, not behind it
+        check_targets(asked.examples, target, str(test))
     files = {"train": train, "validation": validation, "test": test, "genome": genome}
     facts: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path is not None}
     facts |= {"target": kind, "names": first.names, "rows": [len(part) for part in parts]}
@@ -225,18 +234,18 @@ def _read_parts(
 def predict(
     predictor: Annotated[Path, typer.Argument(help="Folder that hexamer finetune wrote.")],
     sequences: Annotated[Path, typer.Argument(metavar="INPUT", help="FASTA, or BED with --genome.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help=".tsv, .tsv.gz or .parquet.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help=".tsv or .parquet.")],
     genome: Annotated[Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for BED.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Predict with a fine-tuned encoder: a row for each sequence, or for each base."""
     from hexamer.genome import Genome, read_intervals, read_sequences
     from hexamer.manifest import describe_file, write_manifest
-    from hexamer.report import write_table
+    from hexamer.report import check_table_path, write_table
     from hexamer.training.predict import predict_table
     from hexamer.training.predictor import load_predictor
 
-    check_parent(out)
+    check_table_path(out)
     is_bed = sequences.name.removesuffix(".gz").endswith((".bed", ".narrowPeak", ".broadPeak"))
     if is_bed and genome is None:
         raise SettingsError(f"{sequences}: intervals need a genome; --genome FASTA would work")

@@ -23,6 +23,7 @@ from hexamer.cli.options import (
 )
 from hexamer.cli.progress import counter
 from hexamer.cli.remedies import explain_nothing
+from hexamer.errors import HexamerError, SettingsError
 
 commands = typer.Typer()
 
@@ -99,7 +100,11 @@ def _load_scorers(model: str, *, device: str, precision: Any) -> tuple[Any, list
     if not is_classifier(model):
         return load_model(model, device=device, precision=precision), []
     classifier = load_classifier(model, device=device)
-    return load_model(classifier.origin["source"], device=device, precision=precision), [classifier]
+    source = str(classifier.origin["source"])
+    try:
+        return load_model(source, device=device, precision=precision), [classifier]
+    except HexamerError as error:
+        raise SettingsError(f"{model}: stands on the encoder {source}, which cannot be loaded: {error}") from None
 
 
 def _load_background(name: str, encoder: Any, annotation: Path | None, genome: Any) -> Any:

@@ -290,6 +290,7 @@ class _Run:
         scores = dict(zip(self.settings.scores, found.values.T, strict=True))
         beside = [c.columns(self.model, self.genome, alleles, scores, self.settings) for c in self.companions]
         values = np.concatenate([found.values, *beside], axis=1)
+        values[[bool(reason) for reason in found.reasons]] = np.nan  # also what a companion could have said
         scored: list[ScoredRecord] = []
         place = 0
         for _, record in piece:

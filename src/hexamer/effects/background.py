@@ -22,6 +22,7 @@ import numpy.typing as npt
 from hexamer.effects.score import ScoreSettings
 from hexamer.errors import SettingsError
 from hexamer.genome import Annotation, Change, Genome, Variant, normalise, reverse_complement
+from hexamer.genome.lines import excerpt
 from hexamer.manifest import write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
 
@@ -201,13 +202,16 @@ def find_background(name: str | Path, model: NucleotideTransformer) -> Path:
         If there is no such file.
     """
     path, folder = Path(name), Path(model.source)
-    if path.is_file():
-        return path
-    if model.source and (own := folder / f"{name}{SUFFIX}").is_file():
-        return own
+    try:
+        if path.is_file():
+            return path
+        if model.source and (own := folder / f"{name}{SUFFIX}").is_file():
+            return own
+    except OSError:  # a name that no file can have
+        pass
     known = sorted(file.name.removesuffix(SUFFIX) for file in folder.glob(f"*{SUFFIX}")) if model.source else []
     came = f", and the model came with {', '.join(known)}" if known else ""
-    raise SettingsError(f"{name}: no such background; hexamer calibrate makes one{came}")
+    raise SettingsError(f"{excerpt(str(name), 80)}: no such background; hexamer calibrate makes one{came}")
 
 
 def describe_background(model: NucleotideTransformer, settings: ScoreSettings) -> dict[str, str]:

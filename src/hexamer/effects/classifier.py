@@ -24,6 +24,7 @@ from hexamer.effects.regression import Regression, check_classes, fit_regression
 from hexamer.effects.score import ScoreSettings
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
+from hexamer.genome.lines import excerpt
 from hexamer.genome.splits import check_folds
 from hexamer.manifest import STRICT, make_settings, package_versions, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
@@ -89,6 +90,8 @@ class VariantClassifier:
 
         folder = Path(folder)
         fitted = self.regression._asdict()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CLASSIFIER).unlink(missing_ok=True)  # a kill must not leave old facts beside new weights
         with write_atomically(folder / _WEIGHTS) as temporary:
             save_file({name: fitted[name] for name in _ARRAYS}, temporary)
         facts = {
@@ -97,6 +100,7 @@ class VariantClassifier:
             "encoder": self.origin,
             **{name: fitted[name] for name in _NUMBERS},
             "positives": self.positives,
+            "checksum": self.facts["classifier"],
             "versions": package_versions(),
         }
         with write_atomically(folder / CLASSIFIER) as temporary:
@@ -115,12 +119,15 @@ class VariantClassifier:
             parts: dict[str, Any] = {name: tensors[name].astype(np.float64) for name in _ARRAYS}
             parts |= {name: float(facts[name]) for name in _NUMBERS}
             regression = Regression(**parts)
-            return cls(settings, facts["encoder"], regression, float(facts["positives"]))
+            found = cls(settings, facts["encoder"], regression, float(facts["positives"]))
+            if facts["checksum"] != found.facts["classifier"]:
+                raise ValueError("its files are not of one training")
+            return found
         except SettingsError:
             raise
         except Exception as problem:  # safetensors has its own kinds
             raise SettingsError(
-                f"{folder}: no variant classifier ({problem}); hexamer train-variants makes one"
+                f"{folder}: no variant classifier ({one_line(problem)}); hexamer train-variants makes one"
             ) from None
 
     @property
@@ -151,7 +158,45 @@ class VariantClassifier:
     def check(self, model: NucleotideTransformer, settings: ScoreSettings | None = None) -> None:
         """Raise SettingsError unless the encoder is the one that the features were made with."""
         if describe_model(model)["files"] != self.origin["files"]:
-            raise SettingsError(f"the classifier was trained on {self.origin['source']}, this is {model.source}")
+            raise SettingsError(other_encoder(self.origin, model))
+
+
+def one_line(problem: Exception) -> str:
+    """Say what another library said in one line.
+
+    Parameters
+    ----------
+    problem : Exception
+
+    Returns
+    -------
+    str
+    """
+    return excerpt(" ".join(str(problem).split()), 120)
+
+
+def other_encoder(origin: Mapping[str, Any], model: NucleotideTransformer) -> str:
+    """Say that a classifier stands on another encoder.
+
+    Parameters
+    ----------
+    origin : mapping
+        Of the classifier.
+    model : NucleotideTransformer
+        That scores come from.
+
+    Returns
+    -------
+    str
+    """
+    mine, theirs = (
+        " ".join(digest[:12] for digest in files.values()) or "random weights"
+        for files in (origin["files"], describe_origin(model)["files"])
+    )
+    return (
+        f"the classifier was trained on {origin['source']} ({mine}), this is {model.source or 'a model of its own'} "
+        f"({theirs}); the same weights would work"
+    )
 
 
 def describe_probability(positives: float, window: int) -> str:

@@ -86,7 +86,7 @@ def merge(shards: Sequence[str | Path], out: str | Path) -> Summary:
     if str(out) != STANDARD_OUTPUT:
         summary.indexed = is_indexed(out)
         kept = ("model", "variants", "genome", "settings", "window_read", "definitions", "regions", "run")
-        facts = {name: parts[0].manifest[name] for name in kept} | {"shard": None, "output": describe_file(out)}
+        facts = {name: parts[0].manifest.get(name) for name in kept} | {"shard": None, "output": describe_file(out)}
         merged = [describe_file(part.path) for part in parts]
         write_manifest(out.with_name(out.name + MANIFEST), **facts, merged=merged, **summary.as_facts())
     return summary

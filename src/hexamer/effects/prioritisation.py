@@ -22,6 +22,8 @@ from hexamer.genome.splits import count_neighbours, split_by_block, split_by_con
 from hexamer.model import NucleotideTransformer
 
 CONTIG, BLOCK = "contig", "block"
+RESERVED = ("fold", "reason", "probability", "llr")
+"""Columns that are added to the labels."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def train_variants(
         As `fit_classifier` and `hexamer.genome.splits`; and if the column of folds does not exist or has gaps.
     """
     settings = settings or ClassifierSettings()
+    if taken := sorted({*RESERVED} & set(map(str, table)) - {folds}):
+        raise SettingsError(f"labels: columns {', '.join(taken)} have names of ours; other names would work")
     known = table[table[label].notna()]
     names = [genome.resolve(chrom) if chrom in genome else str(chrom) for chrom in known["chrom"]]
     starts = known["pos"].to_numpy(dtype=np.int64) - 1

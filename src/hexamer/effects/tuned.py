@@ -21,7 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hexamer.device import run_each
-from hexamer.effects.classifier import CLASSIFIER, VariantClassifier, describe_probability
+from hexamer.effects.classifier import (
+    CLASSIFIER,
+    VariantClassifier,
+    describe_probability,
+    one_line,
+    other_encoder,
+)
 from hexamer.effects.features import Matrix
 from hexamer.effects.forwards import Allele
 from hexamer.effects.regression import sigmoid
@@ -164,7 +170,7 @@ class TunedClassifier:
     def check(self, model: NucleotideTransformer, settings: ScoreSettings | None = None) -> None:
         """Raise SettingsError unless scores come from the encoder that was fine-tuned."""
         if describe_model(model)["files"] != self.origin["files"]:
-            raise SettingsError(f"the classifier was trained on {self.origin['source']}, this is {model.source}")
+            raise SettingsError(other_encoder(self.origin, model))
 
     def save(self, folder: str | Path) -> None:
         """Write the head, the adapter (or all weights), and `classifier.json` last; OutputError if that fails."""
@@ -172,13 +178,14 @@ class TunedClassifier:
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / CLASSIFIER).unlink(missing_ok=True)  # a kill must not leave old facts beside new weights
         head = {name: t.detach().cpu().contiguous() for name, t in self.model.head.state_dict().items()}
         with write_atomically(folder / _HEAD) as temporary:
             save_file(head, temporary)
         save_trained(self.model.encoder, folder, self.settings.fit.adapter.kind)
         facts: dict[str, Any] = {"format": FORMAT, "settings": asdict(self.settings), "encoder": self.origin}
         facts |= {"slope": self.slope, "intercept": self.intercept, "positives": self.positives}
-        facts |= {"versions": package_versions()}
+        facts |= {"checksum": self.facts["classifier"], "versions": package_versions()}
         with write_atomically(folder / CLASSIFIER) as temporary:
             temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
@@ -196,11 +203,14 @@ class TunedClassifier:
             model = PairModel(load_trained(folder, kind, source, device=device), settings.hidden)
             model.head.load_state_dict(load_file(folder / _HEAD))
             numbers = {name: float(facts[name]) for name in ("slope", "intercept", "positives")}
+            found = cls(settings, facts["encoder"], model.eval().requires_grad_(False), **numbers)
+            if facts["checksum"] != found.facts["classifier"]:
+                raise ValueError("its files are not of one training")
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as problem:
             raise SettingsError(
-                f"{folder}: no fine-tuned classifier ({problem}); hexamer train-variants --adapter makes one"
+                f"{folder}: no fine-tuned classifier ({one_line(problem)}); hexamer train-variants --adapter makes one"
             ) from None
-        return cls(settings, facts["encoder"], model.eval().requires_grad_(False), **numbers)
+        return found
 
 
 def load_classifier(folder: str | Path, *, device: str = "auto") -> VariantClassifier | TunedClassifier:

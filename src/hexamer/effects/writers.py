@@ -146,25 +146,41 @@ class LineFile:
 
     def __init__(self, path: Path) -> None:
         self._is_stdout = str(path) == STANDARD_OUTPUT
+        if self._is_stdout and sys.stdout is None:
+            raise OutputError("standard output is closed; --out FILE would work")
         self._file = sys.stdout.buffer if self._is_stdout else _open_bytes(path)
 
     def write_lines(self, *lines: str) -> None:
         """Write lines without line ends; surrogates stand for bytes that are not UTF-8."""
-        self._file.write("".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape"))
+        self.write("".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape"))
 
     def write(self, data: bytes) -> None:
-        """Write bytes as they are."""
-        self._file.write(data)
+        """Write bytes as they are; OutputError where standard output is full."""
+        with self._told():
+            self._file.write(data)
 
     def flush(self) -> None:
         """Let the other end of a pipe have what was written."""
         if self._is_stdout:
-            self._file.flush()
+            with self._told():
+                self._file.flush()
 
     def close(self) -> None:
         """Close the file; standard output stays open."""
         if not self._is_stdout:
             self._file.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in one line that standard output is full; a closed pipe is no error."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if not self._is_stdout:
+                raise
+            raise OutputError(f"standard output: cannot be written ({error.strerror})") from error
 
 
 def _open_bytes(path: Path) -> Any:
@@ -244,10 +260,12 @@ class BcfWriter:
         write_bcf(self._path, self._text)
 
     def close(self) -> None:
-        """Remove the text."""
-        self._records.close()
-        for path in (self._body, self._text):
-            path.unlink(missing_ok=True)
+        """Remove the text, also where the disk is full."""
+        try:
+            self._records.close()
+        finally:
+            for path in (self._body, self._text):
+                path.unlink(missing_ok=True)
 
 
 def write_bcf(path: Path, source: Path) -> None:

@@ -40,6 +40,7 @@ def split_by_contig(chroms: Sequence[str], folds: int = 5) -> Folds:
     >>> split_by_contig(["1", "1", "1", "2", "3", "2"], folds=2).tolist()
     [0, 0, 0, 1, 1, 1]
     """
+    _check_number(folds)
     counts = Counter(chroms)
     if len(counts) < folds:
         raise SettingsError(
@@ -77,6 +78,7 @@ def split_by_block(chroms: Sequence[str], starts: npt.ArrayLike, folds: int = 5,
     >>> split_by_block(["1"] * 4, [5, 1_000_005, 10, 2_000_000], folds=2).tolist()
     [0, 1, 0, 1]
     """
+    _check_number(folds)
     keys = list(zip(chroms, (np.asarray(starts, dtype=np.int64) // block).tolist(), strict=True))
     counts = Counter(keys)
     if len(counts) < folds:
@@ -135,6 +137,11 @@ def count_neighbours(chroms: Sequence[str], starts: npt.ArrayLike, folds: npt.Ar
             low = np.searchsorted(others, places[mine] - within)
             near[mine] = low < np.searchsorted(others, places[mine] + within, side="right")
     return int(near.sum())
+
+
+def _check_number(folds: int) -> None:
+    if folds < 2:
+        raise SettingsError(f"{folds} folds; 2 or more would work")
 
 
 def _assign(keys: Sequence[object], counts: Mapping[Any, int], folds: int) -> Folds:

@@ -3,13 +3,14 @@
 Not here: the model (`predictor`), how it was trained (`finetune`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hexamer.errors import SequenceError
 from hexamer.genome import Genome, Interval
 from hexamer.training.finetune import Examples, check_targets, stack_predictions
 from hexamer.training.predictor import Predictor
@@ -40,7 +41,8 @@ def predict_table(
     DataFrame
         `name`, for intervals `chrom`, `start`, `end`, `strand`; a float32 column for each class or output (of bases a
         row for each base, with `offset` from the sequence's first, 0-based, or for intervals its `start` and `end`);
-        of classes also `prediction`, the most probable one; and `reason`, why a row has no prediction.
+        of classes also `prediction`, the most probable one; and `reason`, why a row has no prediction. Always in this
+        order.
 
     Raises
     ------
@@ -51,11 +53,19 @@ def predict_table(
     while piece := list(islice(left, _PIECE)):
         rows = [_read(item, genome) for item in piece]
         known = [i for i, (_, _, reason) in enumerate(rows) if not reason]
-        found = dict(zip(known, predictor.predict([rows[i][1] for i in known], advance=advance), strict=True))
+        try:
+            found = dict(zip(known, predictor.predict([rows[i][1] for i in known], advance=advance), strict=True))
+        except SequenceError:
+            for i in known:  # tell of it by its name, not its place in the piece
+                predictor.tokenise([rows[i][1]], f"{rows[i][0]['name']}: sequence")
+            raise
         parts += [_lay_out(predictor, facts, found.get(i), reason) for i, (facts, _, reason) in enumerate(rows)]
+    columns = [*predictor.target.names, *(["prediction"] if predictor.target.kind in ("classes", "bases") else [])]
     if not parts:
-        return pd.DataFrame(columns=["name", *predictor.target.names, "reason"])
-    return pd.concat(parts, ignore_index=True)
+        return pd.DataFrame(columns=["name", *columns, "reason"])
+    table = pd.concat(parts, ignore_index=True)
+    facts = [name for name in ("name", "chrom", "start", "end", "strand", "offset") if name in table]
+    return table.reindex(columns=[*facts, *columns, "reason"])
 
 
 def score_predictor(predictor: Predictor, examples: Examples) -> float:
@@ -101,7 +111,7 @@ def _lay_out(predictor: Predictor, facts: dict[str, Any], found: Any, reason: st
     table = pd.DataFrame(values, columns=list(names))
     if target.kind in ("classes", "bases"):
         table["prediction"] = [names[i] for i in values.argmax(1)]
-    places: Iterator[int] | range = range(len(table))
+    places = range(len(table))
     own = dict(facts)
     if target.kind == "bases":
         if "start" in facts:
@@ -109,5 +119,5 @@ def _lay_out(predictor: Predictor, facts: dict[str, Any], found: Any, reason: st
             starts = [facts["end"] - 1 - i if turned else facts["start"] + i for i in places]
             own |= {"start": starts, "end": [start + 1 for start in starts]}
         else:
-            own["offset"] = list(places)
+            own["offset"] = pd.array(places, dtype="Int64")
     return pd.concat([pd.DataFrame(own, index=table.index), table], axis=1).assign(reason="")

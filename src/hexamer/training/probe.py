@@ -232,8 +232,8 @@ def fit_simple(make: Callable[[], Any], x: Any, targets: npt.NDArray[Any], targe
         y = np.asarray(targets)
         if target.kind in ("values", "bins"):
             known = np.isfinite(y).all(1)
-            return make().fit(x[known], y[known] if y.shape[1] > 1 else y[known, 0])
-        return make().fit(x, y)
+            return _fit(make, x[known], y[known] if y.shape[1] > 1 else y[known, 0])
+        return _fit(make, x, y)
 
 
 def _fit_label(make: Callable[[], Any], x: Any, column: npt.NDArray[Any]) -> Any:
@@ -242,4 +242,14 @@ def _fit_label(make: Callable[[], Any], x: Any, column: npt.NDArray[Any]) -> Any
     known = np.isfinite(column)
     if len(np.unique(column[known])) < 2:
         return DummyClassifier().fit(x[[0, 0]], [0, 1])  # 0.5 for all
-    return make().fit(x[known], column[known].astype(int))
+    return _fit(make, x[known], column[known].astype(int))
+
+
+def _fit(make: Callable[[], Any], x: Any, y: npt.NDArray[Any]) -> Any:
+    """Fit a model; a perceptron of too few rows to hold some out, or of a class with one row, trains to its end."""
+    model = make()
+    if getattr(model, "early_stopping", False):
+        counts = [2, 2] if y.dtype.kind == "f" else np.unique(y, return_counts=True)[1]
+        if min(counts) < 2 or math.ceil(model.validation_fraction * len(y)) < len(counts):
+            model.set_params(early_stopping=False)
+    return model.fit(x, y)

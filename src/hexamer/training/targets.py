@@ -40,6 +40,8 @@ class Target:
 
     __pydantic_config__ = STRICT
     kind: ClassVar[Kind]
+    metric: ClassVar[str]
+    """What `score` gives."""
 
     names: tuple[str, ...]
     """Of the classes, or of the outputs."""
@@ -99,6 +101,7 @@ class ClassTarget(Target):
     """
 
     kind: ClassVar[Kind] = "classes"
+    metric: ClassVar[str] = "MCC"
 
     balanced: bool = False
     """Weigh classes so that all count alike."""
@@ -153,6 +156,7 @@ class LabelTarget(Target):
     """
 
     kind: ClassVar[Kind] = "labels"
+    metric: ClassVar[str] = "mean AUROC"
 
     positive_weight: float = 8.0
     """Of a positive against a negative: 8 in the paper's chromatin profiles."""
@@ -193,6 +197,7 @@ class ValueTarget(Target):
     """
 
     kind: ClassVar[Kind] = "values"
+    metric: ClassVar[str] = "mean Pearson r"
 
     means: tuple[float, ...] = ()
     scales: tuple[float, ...] = ()
@@ -228,6 +233,7 @@ class BinTarget(Target):
     """
 
     kind: ClassVar[Kind] = "bins"
+    metric: ClassVar[str] = "mean Pearson r"
 
     bins: int = BINS
     """Values that a number is rounded to: 50 in the paper."""
@@ -281,6 +287,7 @@ class BaseTarget(ClassTarget):
     """
 
     kind: ClassVar[Kind] = "bases"
+    metric: ClassVar[str] = "mean AUPRC"
 
     def check(self, targets: npt.ArrayLike) -> npt.NDArray[Any]:
         """Give class numbers, int64 [N, bases]; InputError unless they are some, of two classes or more."""

@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+import torch
+
+from hexamer.benchmark import methods as module
+from hexamer.benchmark.methods import BASELINES, ENCODER_METHODS, METHODS, Methods, randomised
+from hexamer.benchmark.task_data import Split
+from hexamer.model.adapters import AdapterSettings
+from hexamer.training.fitting import FitSettings
+from hexamer.training.targets import make_target
+
+FIT = FitSettings(steps=2, batch=4, evaluate_every=1)
+LEARN, CHOOSE = np.arange(6, 46), np.arange(46, 60)
+"""Training rows; the first six are of no use."""
+
+
+WORDS = ("GCGCCC", "CGGCCG", "GGGCCA", "CCTGCG", "ATATTA", "TTAAAA", "GAATAT", "TTTCAA")
+"""Four with many G and C, four with few: an encoder of random weights knows words, not their letters."""
+
+
+def drawn(kind, count, seed):
+    """Sequences of 42 to 60 bases, and what their share of G and C makes of them."""
+    rng = np.random.default_rng(seed)
+    shares = rng.choice([0.05, 0.2], size=count)
+    rows = [rng.choice(WORDS, size=rng.integers(7, 11), p=[p] * 4 + [0.25 - p] * 4) for p in shares]
+    sequences = ["".join(row) for row in rows]
+    values = np.array([[(each.count("G") + each.count("C")) / len(each)] for each in sequences])
+    if kind == "classes":
+        return Split(sequences, (values[:, 0] > 0.5).astype(np.int64))
+    if kind == "labels":
+        labels = np.hstack([values > 0.5, values < 0.4]).astype(np.float64)
+        labels[::7, 1] = np.nan
+        return Split(sequences, labels)
+    return Split(sequences, values)
+
+
+def target_of(kind, train):
+    names = {"classes": ("low", "high"), "labels": ("high", "low")}
+    return make_target(kind, names.get(kind, ("gc",))).fitted(train.targets)
+
+
+def prepared(model, kind, seed=1):
+    train, test = drawn(kind, 60, seed), drawn(kind, 20, seed + 1)
+    return Methods(model, train, test, target_of(kind, train))
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """The large network, made small: only its size is another."""
+    monkeypatch.setitem(module.CHANNELS, "cnn-large", 65)
+
+
+def test_the_list_of_methods():
+    assert METHODS == (*ENCODER_METHODS, *(f"random-{name}" for name in ENCODER_METHODS), *BASELINES)
+    assert BASELINES == ("kmer", "cnn", "cnn-large")
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_predicts_the_test_rows(model, method, kind):
+    ready = prepared(model, kind)
+    found = ready.run(method, LEARN, CHOOSE, FIT)
+    assert found.predictions.shape == (20, 2 if kind == "classes" else 1)
+    assert np.isfinite(found.predictions).all()
+    if kind == "classes":
+        np.testing.assert_allclose(found.predictions.sum(1), 1, atol=1e-5)
+    name = method.removeprefix("random-")
+    if name in ("probe", "mlp"):
+        assert found.facts.keys() == {"layer"}
+    elif name == "kmer":
+        assert found.facts["k"] in (3, 4, 5, 6)
+        assert found.facts["setting"].startswith("C ")
+    else:
+        assert found.facts.keys() == {"best_step", "trained", "weights"}
+        assert 0 < found.facts["trained"] <= found.facts["weights"]
+        assert (found.facts["trained"] == found.facts["weights"]) == (name in ("full", "cnn", "cnn-large"))
+    assert -1 <= found.validation <= 1
+
+
+@pytest.mark.parametrize("method", ["probe", "ia3", "kmer", "cnn"])
+def test_labels_some_of_which_are_unknown(model, method):
+    found = prepared(model, "labels").run(method, LEARN, CHOOSE, FIT)
+    assert found.predictions.shape == (20, 2)
+    assert ((found.predictions > 0) & (found.predictions < 1)).all()
+
+
+@pytest.mark.parametrize(("method", "least"), [("probe", 0.7), ("mlp", 0.7), ("ia3", 0.5), ("kmer", 0.7), ("cnn", 0.7)])
+def test_what_can_be_learnt_is_learnt(model, method, least):
+    ready = prepared(model, "classes")
+    found = ready.run(method, LEARN, CHOOSE, FitSettings(steps=40, rate=0.02, batch=8, evaluate_every=10))
+    assert ready.target.score(ready.test.targets, found.predictions) > least
+    assert found.validation > least
+
+
+@pytest.mark.parametrize("method", ["probe", "mlp", "random-probe", "ia3", "head", "kmer", "cnn"])
+def test_neither_test_rows_nor_rows_of_no_use_choose_anything(model, method):
+    ready = prepared(model, "classes")
+    found = ready.run(method, LEARN, CHOOSE, FIT)
+    turned = ready.train.targets.copy()
+    turned[:6] = 1 - turned[:6]
+    test = Split(ready.test.sequences, 1 - ready.test.targets)
+    other = Methods(model, Split(ready.train.sequences, turned), test, ready.target).run(method, LEARN, CHOOSE, FIT)
+    np.testing.assert_array_equal(other.predictions, found.predictions)
+    assert other[1:] == found[1:]
+
+
+def test_vectors_are_computed_once_for_all_folds(model, monkeypatch):
+    calls, embed = [], module.embed_layers
+
+    def spy(encoder, sequences):
+        calls.append((encoder is model, len(sequences)))
+        return embed(encoder, sequences)
+
+    monkeypatch.setattr(module, "embed_layers", spy)
+    ready = prepared(model, "classes")
+    for method in ("probe", "random-probe", "mlp"):
+        for _ in range(2):
+            ready.run(method, LEARN, CHOOSE, FIT)
+    assert calls == [(True, 60), (True, 20), (False, 60), (False, 20)]
+
+
+def test_each_way_of_fine_tuning_has_its_adapter_its_rate_and_its_encoder(model, monkeypatch):
+    seen = []
+
+    def spy(encoder, train, validation, target, *, settings):
+        fit = settings.fit
+        seen.append((encoder is model, fit.adapter.kind, fit.rate, fit.seed, len(train.sequences)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "finetune", spy)
+    fit = FitSettings(adapter=AdapterSettings(rank=3), seed=4)
+    for method in ("ia3", "lora", "full", "head", "random-ia3", "random-full"):
+        with pytest.raises(KeyboardInterrupt):
+            prepared(model, "classes").run(method, LEARN, CHOOSE, fit)
+    assert seen == [
+        (True, "ia3", 3e-3, 4, 40),
+        (True, "lora", 3e-3, 4, 40),
+        (True, "full", 1e-4, 4, 40),
+        (True, "head", 3e-3, 4, 40),
+        (False, "ia3", 3e-3, 4, 40),
+        (False, "full", 1e-4, 4, 40),
+    ]
+
+
+def test_an_encoder_that_never_learnt_anything(model):
+    state = torch.get_rng_state()
+    first, second = randomised(model), randomised(model)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first.config == model.config
+    assert not first.source
+    assert not first.training
+    assert not any(parameter.requires_grad for parameter in first.parameters())
+    pairs = list(zip(first.parameters(), second.parameters(), model.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b, _ in pairs)
+    assert any(not torch.equal(a, c) for a, _, c in pairs)

@@ -1,0 +1,93 @@
+import math
+
+import pandas as pd
+import pytest
+
+from hexamer.benchmark.protocol import Cell
+from hexamer.benchmark.results import MEASURED, compare_methods, put_beside, summarise_cells
+from hexamer.benchmark.tasks import METRICS, Suite, Task, read_suite
+from hexamer.training.targets import TARGETS
+
+
+def cell(method, fold, test, task="H3", validation=0.5, seconds=1.5, **facts):
+    return Cell(task, method, fold, test, validation, seconds, facts)
+
+
+CELLS = [
+    cell("ia3", 0, 0.5, validation=0.6, trained=194),
+    cell("ia3", 1, 0.7, validation=0.8, trained=194),
+    cell("kmer", 0, 0.4, k=5),
+    cell("kmer", 1, 0.8, k=6),
+    cell("kmer", 2, 0.9, k=6),
+    cell("kmer", 0, 0.25, task="H4"),
+]
+
+
+def test_the_mean_over_folds_and_two_standard_deviations():
+    table = summarise_cells(CELLS)
+    assert table["task"].tolist() == ["H3", "H3", "H4"]
+    assert table["method"].tolist() == ["ia3", "kmer", "kmer"]
+    assert table["folds"].tolist() == [2, 3, 1]
+    assert table["test"].tolist() == pytest.approx([0.6, 0.7, 0.25])
+    # Of n - 1: half the difference times the root of two; the root of (0.09 + 0.01 + 0.04) / 2.
+    assert table["sd2"].tolist()[:2] == pytest.approx([2 * 0.1 * math.sqrt(2), 2 * math.sqrt(0.07)])
+    assert math.isnan(table["sd2"].iloc[2])
+    assert table["validation"].tolist() == pytest.approx([0.7, 0.5, 0.5])
+    assert table["trained"].tolist() == [194, 0, 0]
+    assert table["seconds"].tolist() == [3.0, 4.5, 1.5]
+
+
+def test_methods_are_compared_fold_by_fold():
+    table = compare_methods(CELLS, reference="ia3")
+    assert table[["task", "method", "folds", "better"]].to_numpy().tolist() == [["H3", "kmer", 2, 1]]
+    assert table["difference"].item() == pytest.approx(0.0)
+    assert table["sd2"].item() == pytest.approx(2 * 0.1 * math.sqrt(2))
+    turned = compare_methods(CELLS, reference="kmer")
+    assert turned[["task", "method", "folds", "better"]].to_numpy().tolist() == [["H3", "ia3", 2, 1]]
+    one = compare_methods([*CELLS, cell("probe", 0, 0.5, task="H4")], reference="kmer").iloc[1]
+    assert (one["method"], one["folds"], one["difference"], one["better"]) == ("probe", 1, 0.25, 1)
+    assert math.isnan(one["sd2"])
+
+
+def test_nothing_to_compare_with():
+    for cells, reference in ((CELLS, "probe"), (CELLS[:2], "ia3"), ([], "ia3")):
+        table = compare_methods(cells, reference=reference)
+        assert list(table.columns) == ["task", "method", "folds", "difference", "sd2", "better"]
+        assert table.empty
+
+
+def test_published_numbers_stand_beside_ours_with_their_source():
+    table = put_beside(summarise_cells(CELLS), read_suite("nt-revised"))
+    ours, others = table[table["source"] == "this run"], table[table["source"] != "this run"]
+    pd.testing.assert_frame_equal(ours[["method", "test"]], summarise_cells(CELLS)[["method", "test"]])
+    assert set(ours["certainty"]) == {"measured"}
+    assert set(others["task"]) == {"H3", "H4"}
+    assert others["test"].between(-1, 1).all()
+    assert others[["method", "source", "certainty"]].notna().all(axis=None)
+    assert others["folds"].isna().all()
+    assert "NT-v2-500M" in set(others["method"])
+    row = others[(others["task"] == "H3") & (others["method"] == "NT-v2-500M")]
+    assert len(row) == 1
+
+
+def test_numbers_in_another_metric_are_left_out():
+    suite = read_suite("nt-original")
+    assert suite.task("promoter_all").metric == "f1"
+    table = put_beside(summarise_cells([cell("kmer", 0, 0.8, task="promoter_all")]), suite)
+    assert len(table) == 1 + 9  # the nine in MCC, not the six in F1
+    assert not table.duplicated(["method", "source"]).any()
+
+
+@pytest.mark.parametrize(
+    "suite", [read_suite("gue"), Suite(name="mine", tasks=(Task(suite="m", name="H3", classes=("a", "b")),))]
+)
+def test_a_suite_of_which_nothing_was_published(suite):
+    table = put_beside(summarise_cells(CELLS), suite)
+    assert len(table) == 3
+    assert set(table["source"]) == {"this run"}
+
+
+def test_what_is_measured_is_known_of_every_kind_of_task():
+    assert MEASURED.keys() == METRICS.keys() <= TARGETS.keys()
+    assert all(metric in METRICS[kind] for kind, metric in MEASURED.items())
+    assert all(MEASURED[kind] in TARGETS[kind].metric.lower() for kind in MEASURED)
