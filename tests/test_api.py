@@ -35,7 +35,7 @@ PUBLIC = [
     "score_variants",
     "train_variants",
 ]
-FOLDERS = ["genome", "tokens", "model", "embeddings", "training", "effects"]
+FOLDERS = ["genome", "tokens", "model", "embeddings", "training", "effects", "benchmark"]
 SLOW = {"torch", "pandas", "pysam", "anndata", "pyarrow", "huggingface_hub", "pydantic", "transformers", "safetensors"}
 
 

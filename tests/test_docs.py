@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hexamer import cli
+from hexamer.benchmark import list_suites, read_suite
+from hexamer.benchmark.tasks import DEFINITION
 from hexamer.errors import REASONS
 from hexamer.manifest import make_settings
 from hexamer.report.tables import HEADINGS
@@ -79,9 +81,28 @@ def test_the_tables_of_recipe_keys_are_the_code_s():
 
 def test_recipes_in_pages_are_complete():
     blocks = [block for page in PAGES for block in re.findall(r"```toml\n(.*?)```", page.read_text(), flags=re.DOTALL)]
-    assert blocks
-    for block in blocks:
-        assert make_settings(PretrainConfig, tomllib.loads(block), "docs").rows
+    tables = [tomllib.loads(block) for block in blocks]
+    recipes = [table for table in tables if "tasks" not in table]
+    assert recipes
+    for table in recipes:
+        assert make_settings(PretrainConfig, table, "docs").rows
+
+
+def test_suites_in_pages_are_complete(tmp_path: Path):
+    text = (ROOT / "docs" / "benchmark.md").read_text()
+    (tmp_path / DEFINITION).write_text(text.split("```toml\n")[1].split("```")[0])
+    assert read_suite(tmp_path).tasks
+
+
+def test_the_table_of_suites_is_the_code_s():
+    text = (ROOT / "docs" / "benchmark.md").read_text()
+    rows = re.findall(r"^\| (`[^|]+`) \| ([0-9, each]+) \|", text, flags=re.MULTILINE)
+    names = [re.findall(r"`([^`]+)`", row[0]) for row in rows]
+    sizes = [list(map(int, re.findall(r"\d+", row[1]))) for row in rows]
+    written = {
+        name: size for part, own in zip(names, sizes, strict=True) for name, size in zip(part, own * 2, strict=False)
+    }
+    assert written == {suite.name: len(suite.tasks) for suite in list_suites()}
 
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.name)

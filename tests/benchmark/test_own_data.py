@@ -166,5 +166,5 @@ def test_measurements_are_no_classes(tmp_path):
 
 @pytest.mark.parametrize("name", ["no.csv", "no.fa", "no.parquet"])
 def test_a_file_that_is_not_there(tmp_path, name):
-    with pytest.raises(InputError, match="no such file|cannot be read"):
+    with pytest.raises(InputError, match=r"no such file|cannot be read"):
         read_labelled(tmp_path / name, "classes")

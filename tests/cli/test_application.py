@@ -18,11 +18,15 @@ COMMANDS = [
     "calibrate",
     "train-variants",
     "embed",
+    "probe",
+    "finetune",
+    "predict",
     "pretrain",
     "build-corpus",
     "export-checkpoint",
     "evaluate-lm",
     "evaluate-effects",
+    "run-benchmark",
     "audit",
     "doctor",
 ]
@@ -59,7 +63,19 @@ def test_every_help_ends_with_two_examples_that_parse(command):
         assert {word for word in words if word.startswith("-") and word != "-"} <= options
 
 
-OWN = ("embed", "pretrain", "build-corpus", "export-checkpoint", "evaluate-lm", "audit", "doctor")
+OWN = (
+    "embed",
+    "probe",
+    "finetune",
+    "predict",
+    "pretrain",
+    "build-corpus",
+    "export-checkpoint",
+    "evaluate-lm",
+    "run-benchmark",
+    "audit",
+    "doctor",
+)
 
 
 @pytest.mark.parametrize("command", OWN)

@@ -78,6 +78,20 @@ def test_a_class_that_training_never_saw_has_probability_0():
     assert (found.predictions[:, 2] == 0).all()
 
 
+def test_perceptrons_of_few_rows_and_of_a_class_with_one_row():
+    vectors, classes, split = drawn()
+    settings = ProbeSettings(methods=("mlp",), layers=(1,))
+    for train in (
+        split.train[:8],
+        [*split.train[classes[split.train] != 2], split.train[classes[split.train] == 2][0]],
+    ):
+        few = split._replace(train=np.asarray(train))
+        assert probe(vectors, classes, few, CLASSES, settings=settings).predictions.shape == (80, 3)
+    values = vectors[:, 1, :2].copy()
+    few = split._replace(train=split.train[:8])
+    assert probe(vectors, values, few, VALUES, settings=settings).predictions.shape == (80, 2)
+
+
 def test_standardised_by_training_rows_alone():
     vectors = np.array([[1.0, 5.0], [3.0, 5.0], [100.0, 7.0]], dtype=np.float32)
     found = standardise(vectors, np.array([0, 1]))

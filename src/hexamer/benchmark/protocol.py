@@ -227,8 +227,13 @@ def _key(model: NucleotideTransformer, data: TaskData, method: str, settings: Be
         del own["fit"]
     weights = facts["config"] if method.startswith(RANDOM) else {} if method in BASELINES else facts["files"]
     digest = hashlib.sha256(json.dumps([method, own, weights], sort_keys=True, default=str).encode())
+    if weights == {} and method not in BASELINES:  # of a model that is in no folder
+        for tensor in model.state_dict().values():
+            digest.update(tensor.float().cpu().numpy().tobytes())
     for part in data.splits.values():
         digest.update("\n".join(part.sequences).encode() + part.targets.tobytes())
+        if part.regions is not None:  # may say what is held out
+            digest.update(part.regions.to_csv(index=False).encode())
     return digest.hexdigest()[:16]
 
 

@@ -40,7 +40,10 @@ def run_benchmark(
     model: ModelOption = "hexamer-tiny",
     device: DeviceOption = "auto",
 ) -> None:
-    """Run the paper's benchmark, or another: probes, fine-tuning and baselines on every task."""
+    """Run the paper's benchmark, or another.
+
+    Probes, fine-tuning and baselines on every task, fold by fold.
+    """
     from hexamer import benchmark
     from hexamer.genome import Genome
     from hexamer.manifest import make_settings, write_manifest

@@ -130,7 +130,10 @@ def finetune(
     model: ModelOption = "hexamer-tiny",
     device: DeviceOption = "auto",
 ) -> None:
-    """Teach an encoder to predict: sequences in, classes, labels, values or classes of bases out."""
+    """Teach an encoder to predict, from labelled sequences.
+
+    What is predicted: classes, labels, values, or classes of bases.
+    """
     from hexamer.manifest import make_settings, write_manifest
     from hexamer.model import load_model
     from hexamer.training.finetune import FinetuneSettings
@@ -238,7 +241,10 @@ def predict(
     genome: Annotated[Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for BED.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Predict with a fine-tuned encoder: a row for each sequence, or for each base."""
+    """Predict with a fine-tuned encoder.
+
+    The table has a row for each sequence, or for each base; every row of the input comes back.
+    """
     from hexamer.genome import Genome, read_intervals, read_sequences
     from hexamer.manifest import describe_file, write_manifest
     from hexamer.report import check_table_path, write_table
