@@ -104,3 +104,15 @@ def test_a_background_is_a_file_or_came_with_the_model(background, model, tmp_pa
             find_background(name, encoder)
     with pytest.raises(SettingsError, match=r"'rat': no such background; hexamer calibrate makes one$"):
         find_background("rat", model)
+
+
+def test_the_packaged_background_fits_the_packaged_model_and_the_default_scores():
+    model = load_model("hexamer-tiny", device="cpu")
+    human = Background.load(find_background("human", model))
+    human.check(model, ScoreSettings())
+    snvs = [name for name in human.groups if name.startswith("snv ")]
+    assert len(snvs) == 96
+    assert len(human.groups) == 96 + 12
+    assert min(map(len, human.groups.values())) >= 100
+    middle = [np.median(human.groups[name]) for name in ("snv ACG>ATG", "snv ACG>AAG")]
+    assert middle[0] > middle[1]  # what CpG mostly turns into is expected most
