@@ -106,7 +106,7 @@ def write_effects(found: Any, out: Path, *, title: str) -> None:
     from hexamer.report import draw_effects, show_differences, show_effects, write_table
 
     typer.echo(show_effects(found.table))
-    if differences := show_differences(found.differences):
+    if differences := show_differences(_chief(found.differences)):
         typer.echo("\n" + differences)
     for name, reasons in found.manifest["missing"].items():
         for reason, count in reasons.items():
@@ -116,6 +116,12 @@ def write_effects(found: Any, out: Path, *, title: str) -> None:
     write_table(found.differences, out / "differences.tsv")
     for ending in ("png", "svg"):
         draw_effects(found.table, out / f"figure.{ending}", title=title)
+
+
+def _chief(differences: Any) -> Any:
+    """Differences to look at first: where a probability is evaluated its own, else all."""
+    own = differences[(differences["score_a"] == "probability") & differences["metric"].isin(["auroc", "auprc"])]
+    return own if len(own) else differences
 
 
 def _signs(given: list[str]) -> dict[str, int]:

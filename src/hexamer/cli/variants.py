@@ -40,7 +40,10 @@ def score_variants(
     out: Annotated[
         Path, typer.Option("--out", "-o", help=".vcf, .vcf.gz, .bcf, .tsv, .tsv.gz, .parquet; - is VCF on stdout.")
     ],
-    model: ModelOption = "hexamer-tiny",
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="hexamer-tiny, a model folder, a hub id, or what train-variants wrote."),
+    ] = "hexamer-tiny",
     scores: Annotated[
         str, typer.Option(help="Comma list of llr,llr_sd,l1,l2,cosine,dot,loss,loss_diff.")
     ] = "llr,llr_sd",
@@ -61,9 +64,7 @@ def score_variants(
         str | None,
         typer.Option(help="human (of hexamer-tiny), or a file of calibrate: adds percentiles of llr."),
     ] = None,
-    annotation: Annotated[
-        Path | None, typer.Option(help="GTF or GFF3, where the background was made with one.")
-    ] = None,
+    annotation: Annotated[Path | None, typer.Option(help="GTF or GFF3, where --background was made with one.")] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only this share of the records; see merge.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run that was stopped left off.")] = False,
     token_budget: BudgetOption = None,
@@ -81,6 +82,8 @@ def score_variants(
     settings = make_settings(ScoreSettings, table, "score-variants")
     check_variants_path(out)
     part = Shard.parse(shard) if shard is not None else None
+    if annotation is not None and background is None:
+        raise SettingsError("--annotation: of no use without --background; without would work")
     with Genome(genome) as reference:
         encoder, companions = _load_scorers(model, device=device, precision=precision)
         if background is not None:
@@ -89,7 +92,8 @@ def score_variants(
         with _what_a_stop_leaves(out), counter("variants") as advance:
             choice |= {"expect": advance.expect, "advance": advance}
             summary = annotate_variants(encoder, reference, variants, out, settings=settings, **choice)
-    _tell_summary(summary, out, ", ".join(names), reference.contigs)
+    columns = [*names, *(name for companion in companions for name in companion.definitions)]
+    _tell_summary(summary, out, ", ".join(columns), reference.contigs)
 
 
 def _load_scorers(model: str, *, device: str, precision: Any) -> tuple[Any, list[Any]]:

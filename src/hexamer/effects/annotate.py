@@ -27,7 +27,7 @@ import torch
 
 from hexamer.effects.forwards import Forwards, Table
 from hexamer.effects.heading import PROVENANCE, SHARD, Declared, Heading, header_line
-from hexamer.effects.journal import Journal, ScoredRecord, journal_path
+from hexamer.effects.journal import Journal, ScoredRecord, differing, journal_path
 from hexamer.effects.score import PIECE, ScoreSettings, score_alleles
 from hexamer.effects.selection import (
     Numbered,
@@ -350,9 +350,12 @@ def _finished(run: _Run) -> Summary | None:
         return None
     try:
         found = json.loads(path.read_text())
-        same = found["run"] == run.facts and found["shard"] == run.shard_facts
-        if not same or found["output"]["sha256"] != checksum(run.out):
+        if found["output"]["sha256"] != checksum(run.out):
             return None
+        if others := differing(found["run"] | {"shard": found["shard"]}, run.facts | {"shard": run.shard_facts}):
+            raise SettingsError(
+                f"{run.out}: finished with other {', '.join(others)}; another name, or no resume, would work"
+            )
         summary = Summary.of(found)
     except (ValueError, KeyError, TypeError):
         return None

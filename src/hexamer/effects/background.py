@@ -89,9 +89,10 @@ class Background:
     @property
     def definitions(self) -> dict[str, str]:
         """What the two columns are."""
-        where = "the same bases around it, or kind and length" + (", and the same element" if self.annotation else "")
+        element = "; in the same class of element" if self.annotation else ""
+        where = f"of the same sort (SNV: same three bases and alternate; indel: same class of length{element})"
         return {
-            "llr_percentile": f"Percent of random changes with {where} whose llr is as low or lower",
+            "llr_percentile": f"Percent of random changes {where} with an equal or lower llr",
             "llr_background": "Number of such random changes; below 100 there is no percentile",
         }
 
@@ -143,6 +144,11 @@ class Background:
             raise SettingsError(f"background: {how} would work")
         mine = describe_background(model, settings)
         for name, value in mine.items():
+            # Beyond what the model reads at once, windows of any length are the same.
+            if name == "window" and min(int(self.origin.get(name, 0)), model.config.max_bases) == settings.bases_read(
+                model
+            ):
+                continue
             if self.origin.get(name) != value:
                 raise SettingsError(
                     f"background: made with {name} {self.origin.get(name)}, the scores are of {name} {value}; the same "

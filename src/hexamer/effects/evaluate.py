@@ -32,7 +32,8 @@ from hexamer.errors import SettingsError
 from hexamer.manifest import package_versions
 from hexamer.metrics import Estimate, Resampled, auprc, auroc, pearson, resample, shuffled_auroc, spearman
 
-SIGNS = {"llr": -1, "l1": 1, "l2": 1, "cosine": -1, "dot": -1, "loss": 1, "loss_diff": 1, TRINUCLEOTIDE: -1}
+SIGNS = {"llr": -1, "l1": 1, "l2": 1, "cosine": -1, "dot": -1, "loss": 1, "loss_diff": 1}
+SIGNS |= {"probability": 1, TRINUCLEOTIDE: -1}
 """+1 where a higher score speaks for an effect, -1 where a lower one does; +1 for all others."""
 ALL = "all"
 """Group and value of the rows that hold all variants."""

@@ -38,6 +38,9 @@ CONSEQUENCE = "consequence"
 """Column of VEP's terms, which are ranked by severity."""
 _YES_NO = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
 
+OURS = (*(name for name in SCORES if not name.endswith("_sd")), "probability")
+"""Columns of scored files that are evaluated by default."""
+
 
 def read_labels(
     path: str | Path,
@@ -120,11 +123,7 @@ def join_scores(
         found = standardise_keys(scored, where)
     else:
         found = _read_scored_vcf(scored, scores) if is_vcf(scored) else read_table(scored)
-    names = (
-        list(scores)
-        if scores is not None
-        else [name for name in column_names(found) if name in SCORES and not name.endswith("_sd")]
-    )
+    names = list(scores) if scores is not None else [name for name in column_names(found) if name in OURS]
     if not names:
         raise InputError(f"{where}: has no column of a score ({', '.join(SCORES)}); name the columns to use")
     for name in names:

@@ -43,9 +43,10 @@ def split_by_contig(chroms: Sequence[str], folds: int = 5) -> Folds:
     _check_number(folds)
     counts = Counter(chroms)
     if len(counts) < folds:
+        instead = "fewer folds, or folds of blocks, would work" if len(counts) > 2 else "folds of blocks would work"
         raise SettingsError(
             f"{folds} folds of whole contigs: the variants lie on {len(counts)} ({', '.join(list(counts)[:5])}); "
-            f"fewer folds, or folds of blocks, would work"
+            f"{instead}"
         )
     return _assign(list(chroms), counts, folds)
 
@@ -82,9 +83,8 @@ def split_by_block(chroms: Sequence[str], starts: npt.ArrayLike, folds: int = 5,
     keys = list(zip(chroms, (np.asarray(starts, dtype=np.int64) // block).tolist(), strict=True))
     counts = Counter(keys)
     if len(counts) < folds:
-        raise SettingsError(
-            f"{folds} folds of blocks: there are {len(counts)} blocks of {block:,} bases; fewer would work"
-        )
+        instead = "fewer folds would work" if len(counts) > 2 else "a column of folds would work"
+        raise SettingsError(f"{folds} folds of blocks: there are {len(counts)} blocks of {block:,} bases; {instead}")
     return _assign(keys, counts, folds)
 
 
