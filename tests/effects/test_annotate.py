@@ -395,8 +395,8 @@ def test_a_finished_run_is_not_run_again(without_model, model, genome, many, tmp
     again = annotate_variants(model, genome, many, tmp_path / "o.vcf.gz", resume=True)
     assert (again.reasons, again.forwards, again.indexed) == (once.reasons, once.forwards, once.indexed)
     assert again.kept == again.records == 2300
-    for settings in (ScoreSettings(window=300), ScoreSettings(scores=("l1",))):
-        with pytest.raises(ZeroDivisionError):
+    for settings, name in ((ScoreSettings(window=300), "window"), (ScoreSettings(scores=("l1",)), "scores")):
+        with pytest.raises(SettingsError, match=f"finished with other {name}; another name"):
             annotate_variants(model, genome, many, tmp_path / "o.vcf.gz", settings=settings, resume=True)
     (tmp_path / "o.vcf.gz").write_bytes(b"changed")
     with pytest.raises(ZeroDivisionError):
