@@ -165,8 +165,7 @@ def audit_task(data: TaskData, settings: BenchmarkSettings) -> dict[str, Any]:
 def task_target(data: TaskData) -> Target:
     """Say what a task's heads predict: values as numbers, classes and labels as they are."""
     options: dict[str, Any] = {"positive_weight": 1.0} if data.task.kind == "labels" else {}
-    target = make_target(data.task.kind, tuple(data.task.classes), **options)
-    return target.fitted(data.train.targets)
+    return make_target(data.task.kind, tuple(data.task.classes), **options)
 
 
 def hold_out(data: TaskData, settings: BenchmarkSettings) -> tuple[Split, Split]:

@@ -81,8 +81,13 @@ def train_variants(
     else:
         _refuse(f"--adapter {adapter}", {"features": features, "layer": layer, "token-budget": token_budget})
         reading["window"] = 600 if window is None else window
-        fit: dict[str, Any] = {"adapter": {"kind": adapter}, "steps": steps or 1000, "seed": seed or 0}
-        fit |= {"rate": rate or (1e-4 if adapter == "full" else 3e-3), "evaluate_every": 50, "patience": 6}
+        fit: dict[str, Any] = {
+            "adapter": {"kind": adapter},
+            "steps": 1000 if steps is None else steps,
+            "seed": seed or 0,
+        }
+        fit |= {"rate": (1e-4 if adapter == "full" else 3e-3) if rate is None else rate}
+        fit |= {"evaluate_every": 50, "patience": 6}
         settings = make_settings(effects.TunedSettings, {"scores": reading, "fit": fit}, "train-variants")
     check_folder(out)
     table = effects.read_labels(labels, label=label_column, positive=positive or [], negative=negative or [])

@@ -27,7 +27,7 @@ from hexamer.genome import Genome, Variant
 from hexamer.genome.lines import excerpt
 from hexamer.genome.splits import check_folds
 from hexamer.manifest import STRICT, make_settings, package_versions, write_atomically
-from hexamer.model import NucleotideTransformer, describe_model
+from hexamer.model import NucleotideTransformer
 from hexamer.model.checkpoint import describe_origin
 
 CLASSIFIER = "classifier.json"
@@ -157,8 +157,7 @@ class VariantClassifier:
 
     def check(self, model: NucleotideTransformer, settings: ScoreSettings | None = None) -> None:
         """Raise SettingsError unless the encoder is the one that the features were made with."""
-        if describe_model(model)["files"] != self.origin["files"]:
-            raise SettingsError(other_encoder(self.origin, model))
+        check_encoder(self.origin, model)
 
 
 def one_line(problem: Exception) -> str:
@@ -175,8 +174,8 @@ def one_line(problem: Exception) -> str:
     return excerpt(" ".join(str(problem).split()), 120)
 
 
-def other_encoder(origin: Mapping[str, Any], model: NucleotideTransformer) -> str:
-    """Say that a classifier stands on another encoder.
+def check_encoder(origin: Mapping[str, Any], model: NucleotideTransformer) -> None:
+    """Raise SettingsError unless a classifier stands on an encoder.
 
     Parameters
     ----------
@@ -184,16 +183,12 @@ def other_encoder(origin: Mapping[str, Any], model: NucleotideTransformer) -> st
         Of the classifier.
     model : NucleotideTransformer
         That scores come from.
-
-    Returns
-    -------
-    str
     """
-    mine, theirs = (
-        " ".join(digest[:12] for digest in files.values()) or "random weights"
-        for files in (origin["files"], describe_origin(model)["files"])
-    )
-    return (
+    pair = origin["files"], describe_origin(model)["files"]
+    if pair[0] == pair[1]:
+        return
+    mine, theirs = (" ".join(digest[:12] for digest in files.values()) or "random weights" for files in pair)
+    raise SettingsError(
         f"the classifier was trained on {origin['source']} ({mine}), this is {model.source or 'a model of its own'} "
         f"({theirs}); the same weights would work"
     )

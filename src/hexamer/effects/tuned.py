@@ -21,13 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hexamer.device import run_each
-from hexamer.effects.classifier import (
-    CLASSIFIER,
-    VariantClassifier,
-    describe_probability,
-    one_line,
-    other_encoder,
-)
+from hexamer.effects.classifier import CLASSIFIER, VariantClassifier, check_encoder, describe_probability, one_line
 from hexamer.effects.features import Matrix
 from hexamer.effects.forwards import Allele
 from hexamer.effects.regression import sigmoid
@@ -35,7 +29,7 @@ from hexamer.effects.score import ScoreSettings, read_alleles
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Variant
 from hexamer.manifest import STRICT, make_settings, package_versions, write_atomically
-from hexamer.model import NucleotideTransformer, describe_model, pack
+from hexamer.model import NucleotideTransformer, pack
 from hexamer.model.adapters import is_adapter, load_trained, save_trained
 from hexamer.model.heads import PairHead
 from hexamer.training.fitting import FitSettings
@@ -47,7 +41,13 @@ FORMAT = "hexamer tuned variant classifier 1"
 
 @dataclass(frozen=True, kw_only=True)
 class TunedSettings:
-    """How an encoder is fine-tuned on variants."""
+    """How an encoder is fine-tuned on variants.
+
+    Raises
+    ------
+    SettingsError
+        If a step has no room for both classes.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -57,6 +57,10 @@ class TunedSettings:
     fit: FitSettings = field(default_factory=lambda: FitSettings(steps=1000, evaluate_every=50, patience=6))
     hidden: int = 0
     """Units of the head's inner layer; 0 for none."""
+
+    def __post_init__(self) -> None:
+        if self.fit.batch < 2:
+            raise SettingsError("batch 1: a step learns from both classes; 2 or more would work")
 
 
 class PairModel(nn.Module):
@@ -169,8 +173,7 @@ class TunedClassifier:
 
     def check(self, model: NucleotideTransformer, settings: ScoreSettings | None = None) -> None:
         """Raise SettingsError unless scores come from the encoder that was fine-tuned."""
-        if describe_model(model)["files"] != self.origin["files"]:
-            raise SettingsError(other_encoder(self.origin, model))
+        check_encoder(self.origin, model)
 
     def save(self, folder: str | Path) -> None:
         """Write the head, the adapter (or all weights), and `classifier.json` last; OutputError if that fails."""

@@ -7,6 +7,7 @@ Not here: the layers of a head (`hexamer.model.heads`), the loop (`fitting`).
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, TypeVar, get_args
@@ -29,7 +30,7 @@ BINS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(ABC):
     """What is predicted.
 
     Raises
@@ -77,17 +78,17 @@ class Target:
         """Give the record for training on some targets: what is learnt of them alone (classes' weights, scales)."""
         return self
 
+    @abstractmethod
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Loss of each example, float32 [B]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predictions(self, outputs: Tensor) -> Tensor:
         """Probabilities or values of outputs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, targets: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
         """How good predictions are, higher is better; NaN where that cannot be said."""
-        raise NotImplementedError
 
 
 T = TypeVar("T", bound=Target)
