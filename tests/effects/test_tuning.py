@@ -70,7 +70,7 @@ def test_killed_and_resumed_it_is_the_same(model, genome, drawn, tmp_path):
     found = tune_classifier(model, genome, *drawn, settings=few, folder=tmp_path)
     np.testing.assert_array_equal(found.probabilities, wanted.probabilities)
     assert found.classifier.facts == wanted.classifier.facts
-    with pytest.raises(SettingsError, match="other settings or examples"):
+    with pytest.raises(SettingsError, match="a run of other examples or another model; another folder would work"):
         tune_classifier(model, genome, drawn[0], ~drawn[1], *drawn[2:], settings=few, folder=tmp_path)
 
 

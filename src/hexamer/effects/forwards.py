@@ -127,7 +127,7 @@ def read_pairs(
     alleles : list of Allele
     token_budget : int
     layer : int
-        Layer of the embeddings.
+        Layer of the embeddings, counted from 0, the token embedding, to the number of blocks.
     by_token : bool
         Mean over the span, not over the window.
     with_loss : bool
