@@ -31,6 +31,11 @@ def run_benchmark(
     folds: Annotated[int, typer.Option(help="Reshuffles of the training rows; 10 in the paper.")] = 10,
     most: Annotated[int | None, typer.Option(help="Training rows used of each task; all by default.")] = None,
     steps: Annotated[int, typer.Option(help="Most steps of fine-tuning; 10,000 in the paper.")] = 10_000,
+    batch: Annotated[int, typer.Option(help="Sequences of a step of fine-tuning; 8 in the paper.")] = 8,
+    rate: Annotated[
+        float, typer.Option(help="Learning rate of adapters and heads; full fine-tuning and networks have their own.")
+    ] = 3e-3,
+    bf16: Annotated[bool, typer.Option(help="Fine-tune with products in bfloat16.")] = False,
     evaluate_every: Annotated[int, typer.Option(help="Steps from one look at the validation rows to the next.")] = 200,
     patience: Annotated[int, typer.Option(help="Looks without a better score, after which fine-tuning ends.")] = 5,
     genome: Annotated[
@@ -51,7 +56,8 @@ def run_benchmark(
     from hexamer.report import draw_benchmark, write_table
     from hexamer.training.targets import TARGETS
 
-    fit = {"steps": steps, "evaluate_every": evaluate_every, "patience": patience}
+    fit = {"steps": steps, "batch": batch, "rate": rate, "bf16": bf16}
+    fit |= {"evaluate_every": evaluate_every, "patience": patience}
     chosen: dict[str, Any] = {"methods": split_names(methods), "folds": folds, "most": most, "seed": seed, "fit": fit}
     settings = make_settings(benchmark.BenchmarkSettings, chosen, "run-benchmark")
     check_folder(out)
