@@ -52,7 +52,7 @@ def small(monkeypatch):
 
 def test_the_list_of_methods():
     assert (*ENCODER_METHODS, *(f"random-{name}" for name in ENCODER_METHODS), *BASELINES) == METHODS
-    assert BASELINES == ("kmer", "cnn", "cnn-large")
+    assert BASELINES == ("kmer", "weight-array", "cnn", "cnn-large")
 
 
 @pytest.mark.parametrize("kind", ["classes", "values"])

@@ -4,13 +4,14 @@ import pandas as pd
 import pytest
 
 from hexamer.benchmark.protocol import Cell
-from hexamer.benchmark.results import MEASURED, compare_methods, put_beside, summarise_cells
+from hexamer.benchmark.results import compare_methods, list_scores, put_beside, summarise_cells
 from hexamer.benchmark.tasks import METRICS, Suite, Task, read_suite
+from hexamer.training.scores import CHOSEN
 from hexamer.training.targets import TARGETS
 
 
 def cell(method, fold, test, task="H3K4me3", validation=0.5, seconds=1.5, **facts):
-    return Cell(task, method, fold, test, validation, seconds, facts)
+    return Cell(task, method, fold, test, validation, seconds, {"mcc": test, "f1": test / 2}, facts)
 
 
 CELLS = [
@@ -57,7 +58,7 @@ def test_nothing_to_compare_with():
 
 
 def test_published_numbers_stand_beside_ours_with_their_source():
-    table = put_beside(summarise_cells(CELLS), read_suite("nt-revised"))
+    table = put_beside(CELLS, read_suite("nt-revised"))
     ours, others = table[table["source"] == "this run"], table[table["source"] != "this run"]
     pd.testing.assert_frame_equal(ours[["method", "test"]], summarise_cells(CELLS)[["method", "test"]])
     assert set(ours["certainty"]) == {"measured"}
@@ -69,24 +70,35 @@ def test_published_numbers_stand_beside_ours_with_their_source():
     assert len(others) == 14
 
 
-def test_numbers_in_another_metric_are_left_out():
+def test_numbers_in_another_metric_stand_beside_ours_in_it():
     suite = read_suite("nt-original")
     assert suite.task("promoter_all").metric == "f1"
-    table = put_beside(summarise_cells([cell("kmer", 0, 0.8, task="promoter_all")]), suite)
-    assert len(table) == 1 + 9  # the nine in MCC, not the six in F1
-    assert not table.duplicated(["method", "source"]).any()
+    table = put_beside([cell("kmer", 0, 0.8, task="promoter_all")], suite)
+    ours = table[table["source"] == "this run"]
+    assert ours[["metric", "test"]].to_numpy().tolist() == [["mcc", 0.8], ["f1", 0.4]]
+    counts = table[table["source"] != "this run"]["metric"].value_counts()
+    assert counts.to_dict() == {"mcc": 9, "f1": 6}
+    assert not table.duplicated(["method", "source", "metric"]).any()
+
+
+def test_every_statistic_has_its_mean_over_folds():
+    table = list_scores(CELLS).set_index(["task", "method", "metric"])
+    assert len(table) == 6
+    row = table.loc["H3K4me3", "kmer", "f1"]
+    assert (row["folds"], row["test"]) == (3, pytest.approx(0.35))
+    assert row["sd2"] == pytest.approx(math.sqrt(0.07))
 
 
 @pytest.mark.parametrize(
     "suite", [read_suite("gue"), Suite(name="mine", tasks=(Task(suite="m", name="H3K4me3", classes=("a", "b")),))]
 )
 def test_a_suite_of_which_nothing_was_published(suite):
-    table = put_beside(summarise_cells(CELLS), suite)
+    table = put_beside(CELLS, suite)
     assert len(table) == 3
     assert set(table["source"]) == {"this run"}
 
 
 def test_what_is_measured_is_known_of_every_kind_of_task():
-    assert MEASURED.keys() == METRICS.keys() <= TARGETS.keys()
-    assert all(metric in METRICS[kind] for kind, metric in MEASURED.items())
-    assert all(MEASURED[kind] in TARGETS[kind].metric.lower() for kind in MEASURED)
+    assert METRICS.keys() <= CHOSEN.keys() == TARGETS.keys()
+    assert all(CHOSEN[kind] in metrics for kind, metrics in METRICS.items())
+    assert all(CHOSEN[kind] in TARGETS[kind].metric.lower() for kind in CHOSEN)

@@ -2,9 +2,10 @@
 
 from hexamer.benchmark.audit import Audit, audit, read_sequences, show_audit
 from hexamer.benchmark.leaderboard import published
+from hexamer.benchmark.methods import check_methods
 from hexamer.benchmark.own_data import Labelled, read_labelled
 from hexamer.benchmark.protocol import BenchmarkSettings, Cell, audit_task, run_task
-from hexamer.benchmark.results import compare_methods, put_beside, summarise_cells
+from hexamer.benchmark.results import compare_methods, list_scores, put_beside, summarise_cells
 from hexamer.benchmark.task_data import Split, TaskData, load_task
 from hexamer.benchmark.tasks import Suite, Task, list_suites, read_suite
 
@@ -19,7 +20,9 @@ __all__ = [
     "TaskData",
     "audit",
     "audit_task",
+    "check_methods",
     "compare_methods",
+    "list_scores",
     "list_suites",
     "load_task",
     "published",

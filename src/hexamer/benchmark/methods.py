@@ -14,8 +14,11 @@ import numpy.typing as npt
 import torch
 
 from hexamer.benchmark.baselines import CHANNELS, as_numbers, count_kmers, fit_network
+from hexamer.benchmark.targets import Kind
 from hexamer.benchmark.task_data import Split
+from hexamer.benchmark.weight_arrays import WeightArrays
 from hexamer.embeddings.layers import embed_layers
+from hexamer.errors import SettingsError
 from hexamer.model import NucleotideTransformer
 from hexamer.training.finetune import FinetuneSettings, finetune, stack_predictions
 from hexamer.training.fitting import FitSettings
@@ -26,7 +29,7 @@ from hexamer.training.targets import Target
 Places = npt.NDArray[np.int64]
 
 ENCODER_METHODS = ("probe", "mlp", "head", "ia3", "lora", "full")
-BASELINES = ("kmer", *CHANNELS)
+BASELINES = ("kmer", "weight-array", *CHANNELS)
 RANDOM = "random-"
 METHODS = (*ENCODER_METHODS, *(RANDOM + name for name in ENCODER_METHODS), *BASELINES)
 """`probe` is logistic regression on the best layer; `random-` methods have an encoder of the same size that never
@@ -35,6 +38,9 @@ RATES = {"full": 1e-4, "cnn": 1e-3, "cnn-large": 1e-4}
 """Learning rates of methods that 3e-3, for adapters, does not suit."""
 WORDS = (3, 4, 5, 6)
 """k of the k-mers that regression is tried on."""
+ORDERS = (0, 1, 2, 3)
+"""Orders that weight arrays are tried with."""
+_POOLED = ("probe", "mlp", "kmer", "random-probe", "random-mlp")
 
 
 class Outcome(NamedTuple):
@@ -45,7 +51,14 @@ class Outcome(NamedTuple):
     validation: float
     """Score on the rows to choose by."""
     facts: dict[str, Any]
-    """How: layer, setting, best step, weights that were trained."""
+    """How: layer, setting, best step, weights that were trained, `history` of looks at the rows to choose by."""
+
+
+def check_methods(methods: Sequence[str], kind: Kind) -> None:
+    """Raise SettingsError for methods that do not answer for tasks of a kind; the message says which do."""
+    fit = [each for each in METHODS if (each not in _POOLED if kind == "bases" else each != "weight-array")]
+    if wrong := [each for each in methods if each not in fit]:
+        raise SettingsError(f"methods {', '.join(wrong)}: not for tasks of {kind}; {', '.join(fit)} would work")
 
 
 class Methods:
@@ -72,15 +85,16 @@ class Methods:
         learn, choose : int64 array
             Training rows.
         fit : FitSettings
-            Of fine-tuning and networks, with the fold's seed.
+            Of fine-tuning and networks, with the rate of the method and the fold's seed.
 
         Returns
         -------
         Outcome
         """
-        fit = replace(fit, rate=RATES.get(method.removeprefix(RANDOM), fit.rate))
         if method == "kmer":
             return self._run_kmers(learn, choose)
+        if method == "weight-array":
+            return self._run_weight_arrays(learn, choose, fit.seed)
         if method in CHANNELS:
             return self._run_network(learn, choose, fit, CHANNELS[method])
         is_random, name = method.startswith(RANDOM), method.removeprefix(RANDOM)
@@ -108,7 +122,8 @@ class Methods:
             encoder, examples.take(learn), examples.take(choose), self.target, settings=FinetuneSettings(fit=fit)
         )
         trained, whole = found.predictor.count_trained()
-        facts = {"best_step": found.fitted.best_step, "trained": trained, "weights": whole}
+        facts: dict[str, Any] = {"best_step": found.fitted.best_step, "trained": trained, "weights": whole}
+        facts["history"] = found.fitted.history
         predictions = stack_predictions(found.predictor.predict(self.test.sequences), self.test.targets)
         return Outcome(predictions, found.fitted.best_score, facts)
 
@@ -118,8 +133,10 @@ class Methods:
         device = self.model.device
         network, fitted = fit_network(pairs[0], pairs[1], self.target, fit, channels=channels, device=device)
         weights = sum(p.numel() for p in network.parameters())
-        facts = {"best_step": fitted.best_step, "trained": weights, "weights": weights}
-        return Outcome(network.predict(as_numbers(self.test.sequences)), fitted.best_score, facts)
+        facts: dict[str, Any] = {"best_step": fitted.best_step, "trained": weights, "weights": weights}
+        facts["history"] = fitted.history
+        found = network.predict(as_numbers(self.test.sequences))
+        return Outcome(found, fitted.best_score, facts)
 
     def _run_kmers(self, learn: Places, choose: Places) -> Outcome:
         """Regression on k-mer frequencies; k and the penalty chosen on the rows to choose by."""
@@ -134,6 +151,19 @@ class Methods:
                     best = Outcome(fitted(test), score, {"k": k, "setting": name})
         assert best is not None
         return best
+
+    def _run_weight_arrays(self, learn: Places, choose: Places, seed: int) -> Outcome:
+        """Weight arrays of the order that does best on the rows to choose by."""
+        best: tuple[float, WeightArrays] | None = None
+        x, held = self.train.take(learn), self.train.take(choose)
+        for order in ORDERS:
+            found = WeightArrays(x.sequences, x.targets, self.target.outputs, order=order, seed=seed)
+            score = self.target.score(held.targets, found.predict(held.sequences, held.targets.shape[1]))
+            if best is None or is_better(score, best[0]):
+                best = (score, found)
+        assert best is not None
+        score, found = best
+        return Outcome(found.predict(self.test.sequences, self.test.targets.shape[1]), score, {"order": found.order})
 
 
 def randomised(model: NucleotideTransformer) -> NucleotideTransformer:

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from hexamer.benchmark.rows import Columns, read_rows
-from hexamer.benchmark.targets import as_targets
+from hexamer.benchmark.targets import as_base_classes, as_targets
 from hexamer.benchmark.task_data import Split
 from hexamer.errors import InputError
 from hexamer.genome import Genome
-from hexamer.genome.lines import excerpt
-from hexamer.training.targets import NO_CLASS
 
 MOST_CLASSES = 1000
 """Different words in a column beyond which it holds no classes."""
@@ -61,7 +58,7 @@ def read_labelled(
     Returns
     -------
     Labelled
-        Targets of classes int64 [N], of labels and values float64 [N, O], of bases int64 [N, longest].
+        Targets of classes int64 [N], of labels and values float64 [N, O], of bases int8 [N, longest].
 
     Raises
     ------
@@ -73,7 +70,7 @@ def read_labelled(
     chosen = Columns(outputs if kind not in ("classes", "bases") else (), sequence, tuple(columns))
     rows = read_rows(path, chosen, genome=genome)
     if kind == "bases":
-        targets = _classes_of_bases(rows.cells[:, 0], rows.sequences, str(path))
+        targets = as_base_classes(rows.cells, rows.sequences, str(path))
         found = tuple(names) or tuple(map(str, range(max(2, int(targets.max(initial=0)) + 1))))
         return Labelled(Split(rows.sequences, targets, rows.regions), found)
     found = tuple(names) or (_classes(rows.cells, path) if kind == "classes" else _outputs(columns, rows.cells))
@@ -101,17 +98,3 @@ def _outputs(columns: Sequence[str], cells: npt.NDArray[Any]) -> tuple[str, ...]
     if len(columns) == cells.shape[1] > 0:
         return tuple(columns)
     return tuple(f"value{i}" for i in range(cells.shape[1])) if cells.shape[1] > 1 else ("value",)
-
-
-def _classes_of_bases(cells: npt.NDArray[Any], sequences: Sequence[str], where: str) -> npt.NDArray[np.int64]:
-    found = np.full((len(cells), max(map(len, sequences))), NO_CLASS, dtype=np.int64)
-    for number, (row, cell, bases) in enumerate(zip(found, cells, sequences, strict=True)):
-        text = str(cell)
-        if len(text) != len(bases):
-            raise InputError(
-                f"{where}: row {number + 1:,} has {len(text):,} classes ({excerpt(text, 20)}) for {len(bases):,} "
-                "bases; one digit a base would work"
-            )
-        codes = np.frombuffer(text.encode("ascii", errors="replace"), dtype=np.uint8).astype(np.int64) - ord("0")
-        row[: len(text)] = np.where((codes >= 0) & (codes <= 9), codes, NO_CLASS)
-    return found

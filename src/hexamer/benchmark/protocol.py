@@ -11,7 +11,7 @@ Source: Dalla-Torre et al. (2025), Methods. Not here: what tasks are (`tasks`), 
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +21,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from hexamer.benchmark.audit import audit
-from hexamer.benchmark.methods import BASELINES, METHODS, RANDOM, Methods, Places
+from hexamer.benchmark.methods import BASELINES, METHODS, RANDOM, RATES, Methods, Places, check_methods
 from hexamer.benchmark.task_data import Split, TaskData
 from hexamer.errors import SettingsError
 from hexamer.manifest import STRICT, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
 from hexamer.training.fitting import FitSettings
+from hexamer.training.scores import CHOSEN, all_scores
 from hexamer.training.targets import Target, make_target
 
 
@@ -54,10 +55,12 @@ class BenchmarkSettings:
     """Rows that are held out as test where none are published: whole contigs where places are known."""
     fit: FitSettings = field(default_factory=FitSettings)
     """Of fine-tuning and of networks; the paper's by default."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Learning rates by method, where they are not to be `hexamer.benchmark.methods.RATES`."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        wrong = [name for name in self.methods if name not in METHODS]
+        wrong = [name for name in (*self.methods, *self.rates) if name not in METHODS]
         if wrong or not self.methods:
             raise SettingsError(f"methods {', '.join(wrong) or 'none'}; {', '.join(METHODS)} would work")
         if len(set(self.methods)) < len(self.methods):
@@ -77,6 +80,8 @@ class Cell(NamedTuple):
     """The task's score on the test rows."""
     validation: float
     seconds: float
+    scores: dict[str, float]
+    """All statistics of the test rows, as `hexamer.training.scores.all_scores`."""
     facts: dict[str, Any]
     """How: layer, setting, best step, weights that were trained."""
 
@@ -108,8 +113,9 @@ def run_task(
     Raises
     ------
     SettingsError
-        If a finished cell was run with other settings, data or weights.
+        If a finished cell was run with other settings, data or weights, or a method is none for such tasks.
     """
+    check_methods(settings.methods, data.task.kind)
     folder = Path(out) / "cells" / data.task.name
     target = task_target(data)
     train, test = hold_out(data, settings)
@@ -124,10 +130,13 @@ def run_task(
             else:
                 began = time.perf_counter()
                 learn, choose = split_fold(len(train), fold, settings)
-                found = methods.run(method, learn, choose, replace(settings.fit, seed=settings.seed + fold))
-                score = target.score(test.targets, found.predictions)
+                rate = settings.rates.get(method, RATES.get(method.removeprefix(RANDOM), settings.fit.rate))
+                fit = replace(settings.fit, rate=rate, seed=settings.seed + fold)
+                found = methods.run(method, learn, choose, fit)
                 seconds = round(time.perf_counter() - began, 1)
-                cell = Cell(data.task.name, method, fold, score, found.validation, seconds, found.facts)
+                scores = all_scores(target, test.targets, found.predictions)
+                score = scores[CHOSEN[target.kind]]
+                cell = Cell(data.task.name, method, fold, score, found.validation, seconds, scores, found.facts)
                 _write_cell(path, cell, key, found.predictions)
             cells.append(cell)
             if advance:
@@ -146,11 +155,14 @@ def audit_task(data: TaskData, settings: BenchmarkSettings) -> dict[str, Any]:
     Returns
     -------
     dict
-        As `hexamer.benchmark.Audit.as_dict`. Where several labels or values are asked for, the first stands for all.
+        As `hexamer.benchmark.Audit.as_dict`. Where several labels or values are asked for, the first stands for all; of
+        bases, whether any is of a class but the first.
     """
     tables = []
     for part in hold_out(data, settings):
-        targets = part.targets if part.targets.ndim == 1 else part.targets[:, 0]
+        targets: Any = part.targets if part.targets.ndim == 1 else part.targets[:, 0]
+        if data.task.kind == "bases":
+            targets = (part.targets > 0).any(axis=1)
         if data.task.kind == "values":
             targets = targets > np.nanmedian(data.train.targets[:, 0])  # copies with other labels: on the other side
         elif data.task.kind == "labels":
@@ -222,7 +234,8 @@ def _key(model: NucleotideTransformer, data: TaskData, method: str, settings: Be
     facts = describe_model(model)
     own = asdict(settings)
     del own["methods"], own["folds"]
-    if method in ("probe", "mlp", "random-probe", "random-mlp", "kmer"):
+    own["rates"] = settings.rates.get(method)
+    if method in ("probe", "mlp", "random-probe", "random-mlp", "kmer", "weight-array"):
         del own["fit"]
     weights = facts["config"] if method.startswith(RANDOM) else {} if method in BASELINES else facts["files"]
     digest = hashlib.sha256(json.dumps([method, own, weights], sort_keys=True, default=str).encode())
@@ -239,7 +252,7 @@ def _key(model: NucleotideTransformer, data: TaskData, method: str, settings: Be
 def _write_cell(path: Path, cell: Cell, key: str, predictions: npt.NDArray[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path.with_suffix(".npy")) as temporary, temporary.open("wb") as file:
-        np.save(file, predictions.astype(np.float32))
+        np.save(file, predictions.astype(np.float32 if predictions.ndim < 3 else np.float16))  # of bases: many
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps({"key": key, **cell._asdict()}) + "\n")
 

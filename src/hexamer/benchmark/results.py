@@ -3,7 +3,7 @@
 Not here: how cells come about (`protocol`), figures (`hexamer.report`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,7 @@ import pandas as pd
 from hexamer.benchmark.leaderboard import published
 from hexamer.benchmark.protocol import Cell
 from hexamer.benchmark.tasks import Suite
-
-MEASURED: Mapping[str, str] = {"classes": "mcc", "labels": "auroc", "values": "pearson"}
-"""What is measured on tasks of each kind, whatever they were published with."""
+from hexamer.training.scores import CHOSEN
 
 
 def summarise_cells(cells: Sequence[Cell]) -> pd.DataFrame:
@@ -81,24 +79,51 @@ def compare_methods(cells: Sequence[Cell], *, reference: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "method", "folds", "difference", "sd2", "better"])
 
 
-def put_beside(summary: pd.DataFrame, suite: Suite) -> pd.DataFrame:
-    """Add what was published of the same tasks, as rows of their own.
+def list_scores(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Mean over folds of every statistic.
 
     Parameters
     ----------
-    summary : DataFrame
-        As from `summarise_cells`.
+    cells : sequence of Cell
+
+    Returns
+    -------
+    DataFrame
+        `task`, `method`, `metric` (names as in `hexamer.training.scores.all_scores`), `folds`, `test`, `sd2`.
+    """
+    rows = []
+    for task, method in dict.fromkeys((cell.task, cell.method) for cell in cells):
+        mine = [cell.scores for cell in cells if (cell.task, cell.method) == (task, method)]
+        for metric in mine[0]:
+            values = np.array([scores[metric] for scores in mine])
+            spread = 2 * values.std(ddof=1) if len(values) > 1 else np.nan
+            rows.append((task, method, metric, len(values), values.mean(), spread))
+    return pd.DataFrame(rows, columns=["task", "method", "metric", "folds", "test", "sd2"])
+
+
+def put_beside(cells: Sequence[Cell], suite: Suite) -> pd.DataFrame:
+    """Put what was published of the same tasks beside what was measured.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
     suite : Suite
 
     Returns
     -------
     DataFrame
-        The same, and rows whose `method` is the published model's name, with `source` and `certainty`; those of ours
-        have the source "this run". Numbers in another metric than ours are left out.
+        As `summarise_cells`, with `metric`; then for each task whose numbers were published in another metric ours in
+        that one; then published numbers, whose `method` is the model's name. `source` and `certainty` tell them apart;
+        those of ours have the source "this run".
     """
-    metrics = {task.name: MEASURED[task.kind] for task in suite.tasks}
+    kinds = {task.name: CHOSEN[task.kind] for task in suite.tasks}
+    summary = summarise_cells(cells)
+    ours = summary.assign(metric=summary["task"].map(kinds))
     found = published(suite.name)
-    found = found[found["task"].map(metrics) == found["metric"]]
     found = found[found["task"].isin(summary["task"])].rename(columns={"model": "method", "value": "test"})
-    kept = found[["task", "method", "test", "source", "certainty"]]
-    return pd.concat([summary.assign(source="this run", certainty="measured"), kept], ignore_index=True)
+    scores = list_scores(cells)
+    told = scores[["task", "metric"]].apply(tuple, axis=1).isin(set(zip(found["task"], found["metric"], strict=True)))
+    others = scores[told & (scores["metric"] != scores["task"].map(kinds))]
+    mine = pd.concat([ours, others], ignore_index=True).assign(source="this run", certainty="measured")
+    kept = found[["task", "method", "metric", "test", "source", "certainty"]]
+    return pd.concat([mine, kept], ignore_index=True)

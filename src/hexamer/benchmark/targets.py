@@ -1,4 +1,4 @@
-"""What a task asks about each sequence, as numbers: a class, labels that are true or not, or measured values.
+"""What a task asks about each sequence, as numbers: a class, labels that are true or not, values, classes of bases.
 
 Not here: from which column they come (`layouts`).
 """
@@ -13,9 +13,10 @@ import pandas as pd
 
 from hexamer.errors import InputError
 from hexamer.genome.lines import excerpt
+from hexamer.training.targets import NO_CLASS
 
-Kind = Literal["classes", "labels", "values"]
-"""One of several classes; several labels, each true or not; or measured values."""
+Kind = Literal["classes", "labels", "values", "bases"]
+"""One of several classes; several labels, each true or not; measured values; or a class for every base."""
 
 _MISSING = ("", ".", "nan", "na", "none", "<na>")
 _TRUTH = {"false": "0", "true": "1"}
@@ -65,6 +66,53 @@ def as_targets(cells: npt.NDArray[Any], kind: Kind, names: Sequence[str], where:
     if kind == "labels" and wrong.any():
         raise InputError(f"{where}: {wrong.sum():,} label(s) are neither 0 nor 1, such as {numbers[wrong][0]:g}")
     return numbers
+
+
+def as_base_classes(
+    cells: npt.NDArray[Any], sequences: Sequence[str], where: str, *, classes: int = 10
+) -> npt.NDArray[np.int8]:
+    """Turn texts of one digit a base into classes.
+
+    Parameters
+    ----------
+    cells : array of object [N, 1]
+    sequences : sequence of str [N]
+        As long as their texts.
+    where : str
+        How messages call the file.
+    classes : int
+        How many there are: digits from here on are an error.
+
+    Returns
+    -------
+    int8 array [N, bases of the longest]
+        -100 where another character stands, and behind a sequence's end.
+
+    Raises
+    ------
+    InputError
+        If a text is not as long as its sequence, or has a digit that is no class.
+
+    Examples
+    --------
+    >>> as_base_classes(np.array([["0.1"], ["00"]], dtype=object), ["ACG", "TT"], "x.tsv").tolist()
+    [[0, -100, 1], [0, 0, -100]]
+    """
+    if cells.shape[1] != 1:
+        raise InputError(f"{where}: {cells.shape[1]} columns of bases' classes; one would work")
+    found = np.full((len(cells), max(map(len, sequences), default=0)), NO_CLASS, dtype=np.int8)
+    for number, (row, cell, bases) in enumerate(zip(found, cells[:, 0], sequences, strict=True), 1):
+        text = str(cell)
+        if len(text) != len(bases):
+            raise InputError(
+                f"{where}: row {number:,} has {len(text):,} classes ({excerpt(text, 20)}) for {len(bases):,} "
+                "bases; one digit a base would work"
+            )
+        digits = np.frombuffer(text.encode("ascii", errors="replace"), dtype=np.uint8).astype(np.int8) - ord("0")
+        row[: len(text)] = np.where((digits >= 0) & (digits <= 9), digits, NO_CLASS)
+        if row.max(initial=0) >= classes:
+            raise InputError(f"{where}: row {number:,} has class {row.max()}; 0 to {classes - 1} would work")
+    return found
 
 
 def _as_classes(cells: npt.NDArray[Any], names: Sequence[str], where: str) -> npt.NDArray[np.int64]:

@@ -15,12 +15,13 @@ import pandas as pd
 
 from hexamer.benchmark.layouts import SPLITS, Piece, find_pieces
 from hexamer.benchmark.rows import Columns, Rows, read_rows
-from hexamer.benchmark.targets import as_targets
+from hexamer.benchmark.targets import as_base_classes, as_targets
 from hexamer.benchmark.tasks import Task
 from hexamer.errors import InputError
 from hexamer.genome import Genome
 from hexamer.tokens import LetterReport, report_letters
 from hexamer.training.finetune import Examples
+from hexamer.training.targets import NO_CLASS
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,8 @@ class Split:
     sequences: list[str]
     """As they were published: lower case and other letters than ACGT stay."""
     targets: npt.NDArray[Any]
-    """Classes: int64 [N], ids. Labels: float64 [N, O] of 0, 1 and NaN. Values: float64 [N, O]."""
+    """Classes: int64 [N], ids. Labels: float64 [N, O] of 0, 1 and NaN. Values: float64 [N, O]. Bases: int8
+    [N, bases of the longest], -100 where there is no class."""
     regions: pd.DataFrame | None = None
     """`chrom`, `start`, `end` (0-based, half-open, in `Task.assembly`), row for row; None where they are unknown."""
 
@@ -142,7 +144,7 @@ def load_task(task: Task, folder: str | Path, *, genome: Genome | None = None) -
 
 
 def _read_split(pieces: Iterable[Piece], task: Task, genome: Genome | None, notes: list[str]) -> Split:
-    outputs = () if task.kind == "classes" else task.classes
+    outputs = () if task.kind in ("classes", "bases") else task.classes
     columns = Columns(outputs, task.layout.sequence, task.layout.target, task.layout.region)
     read: list[Rows] = []
     targets = []
@@ -152,15 +154,26 @@ def _read_split(pieces: Iterable[Piece], task: Task, genome: Genome | None, note
             raise InputError(f"{piece.path}: no class of the task {task.name!r}; {', '.join(task.classes)} would work")
         rows = read_rows(piece.path, columns, task=piece.task, split=piece.split, labelled=labelled, genome=genome)
         cells = np.full((len(rows.sequences), 1), piece.label, dtype=object) if labelled else rows.cells
-        targets.append(as_targets(cells, task.kind, task.classes, str(piece.path)))
+        if task.kind == "bases":
+            targets.append(as_base_classes(cells, rows.sequences, str(piece.path), classes=len(task.classes)))
+        else:
+            targets.append(as_targets(cells, task.kind, task.classes, str(piece.path)))
         notes += [rows.note] if rows.note else []
         read.append(rows)
     regions = [rows.regions for rows in read if rows.regions is not None]
     return Split(
         [sequence for rows in read for sequence in rows.sequences],
-        np.concatenate(targets),
+        _stack(targets),
         pd.concat(regions, ignore_index=True) if len(regions) == len(read) else None,
     )
+
+
+def _stack(targets: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Put the targets of files one under the other; those of bases may be of other lengths."""
+    width = max((part.shape[1] for part in targets if part.ndim == 2), default=0)
+    pads = [((0, 0), (0, width - part.shape[1])) if part.ndim == 2 else ((0, 0),) for part in targets]
+    padded = [np.pad(part, pad, constant_values=NO_CLASS) for part, pad in zip(targets, pads, strict=True)]
+    return np.concatenate(padded)
 
 
 def _size_notes(sizes: Mapping[str, int], parts: Mapping[str, Split]) -> list[str]:
@@ -184,18 +197,23 @@ def _content_notes(task: Task, parts: Mapping[str, Split], letters: LetterReport
     if letters.replaced:
         notes.append(f"{letters.replaced:,} letter(s) are neither A, C, G, T nor N; they are read as N")
     for split, part in parts.items():
-        if task.kind == "classes":
-            counts = np.bincount(part.targets, minlength=len(task.classes))
+        if task.kind in ("classes", "bases"):
+            counts = _count_classes(task, part.targets)
             lacking = [name for name, count in zip(task.classes, counts, strict=True) if not count]
-            notes += [f"{split}: no row is of class {', '.join(lacking)}"] if lacking else []
+            what = "base" if task.kind == "bases" else "row"
+            notes += [f"{split}: no {what} is of class {', '.join(lacking)}"] if lacking else []
         elif missing := int(np.isnan(part.targets).sum()):
             notes.append(f"{split}: {missing:,} {task.kind} are missing")
     return notes
 
 
+def _count_classes(task: Task, targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    return np.bincount(targets[targets != NO_CLASS].astype(np.int64), minlength=len(task.classes))
+
+
 def _balance(task: Task, targets: npt.NDArray[Any]) -> str:
-    if task.kind == "classes":
-        counts = np.bincount(targets, minlength=len(task.classes))
+    if task.kind in ("classes", "bases"):
+        counts = _count_classes(task, targets)
         return ", ".join(f"{name} {count:,}" for name, count in zip(task.classes, counts, strict=True))
     told = []
     for column in targets.T:

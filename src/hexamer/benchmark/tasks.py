@@ -36,6 +36,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "classes": ("mcc", "f1", "accuracy", "auroc", "auprc"),
     "labels": ("auroc", "auprc", "mcc", "f1", "accuracy"),
     "values": ("pearson", "spearman", "r2", "mse"),
+    "bases": ("auprc", "top_k"),
 }
 """Metrics that a task of each kind may be published with."""
 
@@ -59,10 +60,10 @@ class Task:
     name: str
     """Name of the task, in the suite."""
     kind: Kind = "classes"
-    """One of several classes, several labels that are true or not, or measured values."""
+    """One of several classes, several labels that are true or not, measured values, or a class for every base."""
     classes: tuple[str, ...]
-    """Names of the classes, in the order of their ids, or of the labels or values. Ids are the names where nobody has
-    published what they mean."""
+    """Names of the classes, in the order of their ids, or of the labels or values; of bases the first is "none". Ids
+    are the names where nobody has published what they mean."""
     length: int | None = None
     """Bases of each sequence; None where they differ."""
     metric: str = "mcc"
@@ -88,7 +89,9 @@ class Task:
         where = f"task {self.name!r} of {self.suite}"
         if not _NAME.fullmatch(self.name):
             raise SettingsError(f"{where}: letters, digits, _ . + and - would work as its name")
-        if len(set(self.classes)) < len(self.classes) or len(self.classes) < (2 if self.kind == "classes" else 1):
+        if len(set(self.classes)) < len(self.classes) or len(self.classes) < (
+            2 if self.kind in ("classes", "bases") else 1
+        ):
             raise SettingsError(f"{where}: classes = {list(self.classes)}; names that differ would work")
         if self.metric not in METRICS[self.kind]:
             raise SettingsError(f"{where}: metric = {self.metric!r}; {', '.join(METRICS[self.kind])} would work")

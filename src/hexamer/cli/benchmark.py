@@ -9,6 +9,7 @@ import typer
 from hexamer.cli.messages import examples, say
 from hexamer.cli.options import DeviceOption, ModelOption, check_folder, split_names
 from hexamer.cli.progress import counter
+from hexamer.errors import SettingsError
 
 commands = typer.Typer()
 
@@ -32,9 +33,10 @@ def run_benchmark(
     most: Annotated[int | None, typer.Option(help="Training rows used of each task; all by default.")] = None,
     steps: Annotated[int, typer.Option(help="Most steps of fine-tuning; 10,000 in the paper.")] = 10_000,
     batch: Annotated[int, typer.Option(help="Sequences of a step of fine-tuning; 8 in the paper.")] = 8,
-    rate: Annotated[
-        float, typer.Option(help="Learning rate of adapters and heads; full fine-tuning and networks have their own.")
-    ] = 3e-3,
+    rates: Annotated[
+        str | None,
+        typer.Option(metavar="METHOD=RATE", help="Comma list of learning rates; 3e-3 for adapters, 1e-4 for full."),
+    ] = None,
     bf16: Annotated[bool, typer.Option(help="Fine-tune with products in bfloat16.")] = False,
     evaluate_every: Annotated[int, typer.Option(help="Steps from one look at the validation rows to the next.")] = 200,
     patience: Annotated[int, typer.Option(help="Looks without a better score, after which fine-tuning ends.")] = 5,
@@ -56,13 +58,16 @@ def run_benchmark(
     from hexamer.report import draw_benchmark, write_table
     from hexamer.training.targets import TARGETS
 
-    fit = {"steps": steps, "batch": batch, "rate": rate, "bf16": bf16}
+    fit = {"steps": steps, "batch": batch, "bf16": bf16}
     fit |= {"evaluate_every": evaluate_every, "patience": patience}
     chosen: dict[str, Any] = {"methods": split_names(methods), "folds": folds, "most": most, "seed": seed, "fit": fit}
+    chosen["rates"] = dict(_named_rate(text) for text in split_names(rates or ""))
     settings = make_settings(benchmark.BenchmarkSettings, chosen, "run-benchmark")
     check_folder(out)
     known = benchmark.read_suite(suite)
     asked = [known.task(name) for name in split_names(tasks)] if tasks else list(known.tasks)
+    for task in asked:
+        benchmark.check_methods(settings.methods, task.kind)
     reference = Genome(genome) if genome is not None else None
     encoder = load_model(model, device=device)
     out.mkdir(exist_ok=True)
@@ -78,8 +83,8 @@ def run_benchmark(
             say(f"{task.name}: audit {audits[task.name]['verdict']}")
             cells += benchmark.run_task(encoder, task_data, out, settings, advance=lambda *_: advance(1))
     table = benchmark.summarise_cells(cells)
-    beside = benchmark.put_beside(table, known)
-    write_table(beside, out / "results.tsv")
+    write_table(benchmark.put_beside(cells, known), out / "results.tsv")
+    write_table(benchmark.list_scores(cells), out / "scores.tsv")
     write_table(benchmark.compare_methods(cells, reference=settings.methods[0]), out / "differences.tsv")
     metric = " or ".join(dict.fromkeys(TARGETS[task.kind].metric for task in asked))
     draw_benchmark(table, out / "results.png", title=f"{known.name}, {model}", metric=metric)
@@ -90,6 +95,14 @@ def run_benchmark(
     if failed:
         say(f"audit FAIL: {', '.join(failed)}; their scores are higher than on new sequences (manifest.json says why)")
     say(f"wrote {out}")
+
+
+def _named_rate(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise SettingsError(f"--rates {text}: METHOD=RATE, such as ia3=0.01, would work") from None
 
 
 @commands.command(

@@ -106,6 +106,11 @@ class Annotation:
         self._check_ends()
 
     @property
+    def models(self) -> GeneModels:
+        """Genes, transcripts and their parts, by the genome's contig names."""
+        return self._models
+
+    @property
     def _files(self) -> str:
         return ", ".join(str(path) for path in self.paths)
 

@@ -9,7 +9,7 @@ from hexamer.metrics.resampling import (
     resample,
     shuffled_auroc,
 )
-from hexamer.metrics.statistics import auprc, auroc, mcc, pearson, spearman, why_undefined
+from hexamer.metrics.statistics import auprc, auroc, mcc, pearson, spearman, top_k, why_undefined
 
 __all__ = [
     "Difference",
@@ -24,5 +24,6 @@ __all__ = [
     "resample",
     "shuffled_auroc",
     "spearman",
+    "top_k",
     "why_undefined",
 ]

@@ -1,6 +1,7 @@
-"""How well numbers agree with the truth: five statistics of equally long arrays, each a float.
+"""How well numbers agree with the truth: six statistics of equally long arrays, each a float.
 
-`auroc` and `auprc` of labels and scores, `spearman` and `pearson` of two measurements, `mcc` of labels and predictions.
+`auroc`, `auprc` and `top_k` of labels and scores, `spearman` and `pearson` of two measurements, `mcc` of labels and
+predictions.
 All raise InputError where a number is NaN or infinite (counted: rows without a number are left out by whoever knows
 why), where lengths differ, and where a label is neither 0 nor 1. Where a statistic has no value (a class without a
 member, a constant) it is NaN, and `why_undefined` says why.
@@ -72,6 +73,35 @@ def auprc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     from sklearn.metrics import average_precision_score
 
     return float(average_precision_score(*arrays))
+
+
+def top_k(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+    """Top-k accuracy: the share of positives among as many of the highest scores as there are positives.
+
+    Precision and recall at the threshold where both are equal, as SpliceAI is judged by.
+
+    Parameters
+    ----------
+    labels, scores
+        As `auroc`. Of equal scores at the threshold as many count as their share of positives.
+
+    Returns
+    -------
+    float
+        NaN without a positive or without a negative.
+
+    Examples
+    --------
+    >>> top_k([0, 1, 0, 1], [0.1, 0.9, 0.8, 0.2])
+    0.5
+    """
+    labels, scores = check_arrays(top_k, labels, scores)
+    if why_undefined(top_k, labels, scores):
+        return NAN
+    k = int(labels.sum())
+    threshold = np.partition(scores, -k)[-k]
+    above, level = scores > threshold, scores == threshold
+    return float((labels[above].sum() + labels[level].mean() * (k - above.sum())) / k)
 
 
 def spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
@@ -186,11 +216,11 @@ def why_undefined(statistic: Statistic, *arrays: npt.ArrayLike) -> str:
     ('no positive', '')
     """
     found = [np.asarray(array) for array in arrays]
-    if statistic not in (auroc, auprc, spearman, pearson, mcc):
+    if statistic not in (auroc, auprc, top_k, spearman, pearson, mcc):
         return ""
     if not found[0].size:
         return "no row"
-    if statistic in (auroc, auprc):
+    if statistic in (auroc, auprc, top_k):
         return "no positive" if not found[0].any() else "no negative" if found[0].all() else ""
     if found[0].size < 2:
         return "a single row"
@@ -211,7 +241,7 @@ def check_arrays(statistic: Statistic, *arrays: npt.ArrayLike) -> list[Values]:
                 f"{name}: {bad:,} of {array.size:,} numbers of its array {place + 1} are NaN or infinite; "
                 "leave those rows out, and say how many"
             )
-    if statistic in (auroc, auprc) and not np.isin(found[0], (0, 1)).all():
+    if statistic in (auroc, auprc, top_k) and not np.isin(found[0], (0, 1)).all():
         wrong = int((~np.isin(found[0], (0, 1))).sum())
         raise InputError(f"{name}: {wrong:,} of {found[0].size:,} labels are neither 0 nor 1")
     return found
