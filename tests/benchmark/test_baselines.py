@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexamer.benchmark.baselines import CHANNELS, ConvolutionalNetwork, as_numbers, count_kmers, fit_network
-from hexamer.errors import SettingsError
 from hexamer.training.fitting import FitSettings
 from hexamer.training.targets import make_target
 
@@ -125,6 +124,15 @@ def test_other_targets_of_sequences(kind):
         assert ((found > 0) & (found < 1)).all()
 
 
-def test_classes_of_bases_are_refused():
-    with pytest.raises(SettingsError, match="classes of bases want an encoder"):
-        ConvolutionalNetwork(make_target("bases", ("a", "b")))
+def test_a_network_answers_for_every_base():
+    network = ConvolutionalNetwork(make_target("bases", ("none", "site", "end")), channels=8)
+    bases = as_numbers(["ACGTACGT", "ACG"])
+    found = network.predict(bases)
+    assert found.shape == (2, 8, 3)
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
+    np.testing.assert_allclose(network.predict(bases[1:, :3])[0], found[1, :3], atol=1e-6)
+    targets = torch.full((2, 8), -100)
+    targets[0, :4] = torch.tensor([0, 1, 2, 0])
+    loss, _ = network(torch.as_tensor(bases), targets, torch.ones(2, 1))
+    wanted = -np.log(found[0, np.arange(4), [0, 1, 2, 0]]).mean()
+    assert loss.item() == pytest.approx(wanted, rel=1e-5)

@@ -6,6 +6,7 @@ from hexamer.benchmark.methods import check_methods
 from hexamer.benchmark.own_data import Labelled, read_labelled
 from hexamer.benchmark.protocol import BenchmarkSettings, Cell, audit_task, run_task
 from hexamer.benchmark.results import compare_methods, list_scores, put_beside, summarise_cells
+from hexamer.benchmark.splice_suite import SpliceSuite, build_splice_suite
 from hexamer.benchmark.task_data import Split, TaskData, load_task
 from hexamer.benchmark.tasks import Suite, Task, list_suites, read_suite
 
@@ -14,12 +15,14 @@ __all__ = [
     "BenchmarkSettings",
     "Cell",
     "Labelled",
+    "SpliceSuite",
     "Split",
     "Suite",
     "Task",
     "TaskData",
     "audit",
     "audit_task",
+    "build_splice_suite",
     "check_methods",
     "compare_methods",
     "list_scores",

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hexamer.cli.messages import examples, say
-from hexamer.cli.options import DeviceOption, ModelOption, check_folder, split_names
+from hexamer.cli.messages import examples, say, say_reasons
+from hexamer.cli.options import DeviceOption, GenomeOption, HoldOutOption, ModelOption, check_folder, split_names
 from hexamer.cli.progress import counter
 from hexamer.errors import SettingsError
 
@@ -61,7 +61,8 @@ def run_benchmark(
     fit = {"steps": steps, "batch": batch, "bf16": bf16}
     fit |= {"evaluate_every": evaluate_every, "patience": patience}
     chosen: dict[str, Any] = {"methods": split_names(methods), "folds": folds, "most": most, "seed": seed, "fit": fit}
-    chosen["rates"] = dict(_named_rate(text) for text in split_names(rates or ""))
+    if rates:
+        chosen["rates"] = dict(_named_rate(text) for text in split_names(rates))
     settings = make_settings(benchmark.BenchmarkSettings, chosen, "run-benchmark")
     check_folder(out)
     known = benchmark.read_suite(suite)
@@ -94,6 +95,52 @@ def run_benchmark(
     failed = [name for name, found in audits.items() if found["verdict"] == "FAIL"]
     if failed:
         say(f"audit FAIL: {', '.join(failed)}; their scores are higher than on new sequences (manifest.json says why)")
+    say(f"wrote {out}")
+
+
+@commands.command(
+    epilog=examples(
+        "hexamer build-splice-suite -g hg38.fa -a gencode.gtf.gz --hold-out chr1 --hold-out chr9 --out splicing/",
+        "hexamer run-benchmark splicing/ splicing/ -g hg38.fa --methods ia3,cnn,weight-array --folds 1 --out results/",
+    )
+)
+def build_splice_suite(
+    genome: GenomeOption,
+    annotation: Annotated[
+        list[Path], typer.Option("--annotation", "-a", help="GTF or GFF3 of the genome; repeatable.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the suite.")],
+    hold_out: HoldOutOption = None,
+    window: Annotated[int, typer.Option(help="Bases of a window.")] = 6000,
+    biotype: Annotated[str, typer.Option(help="Of the genes, where the files tell it; '' for all.")] = "protein_coding",
+    with_sites: Annotated[
+        bool, typer.Option("--with-sites", help="Learn from windows only that hold a splice site.")
+    ] = False,
+) -> None:
+    """Make a benchmark of splice sites.
+
+    Windows of genes with a class for every base, those of --hold-out as test: a suite for run-benchmark, and tables for
+    finetune --target bases.
+    """
+    from hexamer import benchmark
+    from hexamer.genome import Annotation, Genome
+    from hexamer.manifest import describe_file, write_manifest
+
+    check_folder(out)
+    if not hold_out:
+        raise SettingsError("nothing to test on; --hold-out with a contig or region would work")
+    reference = Genome(genome)
+    genes = Annotation(annotation, reference)
+    choice: dict[str, Any] = {"hold_out": hold_out, "window": window, "biotype": biotype, "with_sites": with_sites}
+    made = benchmark.build_splice_suite(reference, genes, out, **choice)
+    inputs = {"genome": describe_file(genome), "annotation": [describe_file(path) for path in annotation]}
+    facts = {"transcripts": made.transcripts, "left_out": made.left_out, "splits": made.counts.to_dict("records")}
+    write_manifest(out / "manifest.json", settings=choice, inputs=inputs, **facts)
+    typer.echo(made.counts.to_string(index=False))
+    say(f"{made.transcripts:,} transcripts, one of each spliced gene")
+    say_reasons((reason, count) for reason, count in made.left_out.items() if count)
+    if genes.skipped:
+        say(f"{len(genes.skipped):,} contigs of the annotation are not in the genome, such as {genes.skipped[0]}")
     say(f"wrote {out}")
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.errors import SettingsError
+from hexamer.errors import GenomeError, SettingsError
+from hexamer.genome.fasta import Genome
+from hexamer.genome.intervals import Interval
 
 Folds = npt.NDArray[np.int64]
 
@@ -86,6 +88,68 @@ def split_by_block(chroms: Sequence[str], starts: npt.ArrayLike, folds: int = 5,
         instead = "fewer folds would work" if len(counts) > 2 else "a column of folds would work"
         raise SettingsError(f"{folds} folds of blocks: there are {len(counts)} blocks of {block:,} bases; {instead}")
     return _assign(keys, counts, folds)
+
+
+def place_region(genome: Genome, region: str) -> Interval:
+    """Find a region string, or a whole contig, in a genome.
+
+    Parameters
+    ----------
+    genome : Genome
+    region : str
+        `chr20:1-600` (from 1, end included), or a contig's name, which may hold colons.
+
+    Returns
+    -------
+    Interval
+        By the genome's name of the contig, and not beyond its end.
+
+    Raises
+    ------
+    GenomeError, IntervalError
+        If the contig is not in the genome, ends before the region, or the string has another form.
+    """
+    if region in genome:
+        chrom = genome.resolve(region)
+        return Interval(chrom, 0, genome.length(chrom))
+    asked = Interval.parse(region)
+    chrom = genome.resolve(asked.chrom)
+    length = genome.length(chrom)
+    if asked.start >= length:
+        raise GenomeError(f"hold_out {region}: {chrom} has {length:,} bases only")
+    return Interval(chrom, asked.start, min(asked.end, length))
+
+
+def split_by_region(
+    chroms: Sequence[str], starts: npt.ArrayLike, ends: npt.ArrayLike, regions: Sequence[Interval]
+) -> Folds:
+    """Divide places into those outside some regions, inside, and across their edges.
+
+    Parameters
+    ----------
+    chroms : sequence of str
+        Contig of each place.
+    starts, ends : array [N]
+        0-based, half-open.
+    regions : sequence of Interval
+
+    Returns
+    -------
+    int64 array [N]
+        0 outside, 1 inside one of them, -1 across an edge.
+
+    Examples
+    --------
+    >>> split_by_region(["1", "1", "2"], [0, 8, 8], [9, 18, 18], [Interval("1", 8, 20)]).tolist()
+    [-1, 1, 0]
+    """
+    names, first, last = np.asarray(chroms, dtype=object), np.asarray(starts), np.asarray(ends)
+    found = np.zeros(len(names), dtype=np.int64)
+    for region in regions:
+        touched = (names == region.chrom) & (first < region.end) & (last > region.start)
+        inside = touched & (first >= region.start) & (last <= region.end)
+        found = np.where(inside, 1, np.where(touched & (found == 0), -1, found))
+    return found
 
 
 def check_folds(chroms: Sequence[str], starts: npt.ArrayLike, folds: npt.ArrayLike) -> None:

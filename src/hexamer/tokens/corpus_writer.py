@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hexamer.errors import GenomeError, OutputError, SettingsError
-from hexamer.genome import Genome, Interval
+from hexamer.genome import Genome
+from hexamer.genome.splits import place_region
 from hexamer.manifest import checksum, describe_file
 from hexamer.tokens.alphabet import LetterReport
 from hexamer.tokens.corpus import FORMAT, Corpus
@@ -177,7 +178,8 @@ def _find_regions(source: GenomeSource, relative_to: Path) -> tuple[int, list[tu
         with Genome(relative_to / file) as genome:
             # A region is held out in every file that has its contig, under whatever name.
             own = [region for region in sorted(set(source.hold_out)) if has_region(genome, region)]
-            held_out += [_region_of(region, genome) for region in own]
+            places = [place_region(genome, region) for region in own]
+            held_out += [(place.chrom, place.start, place.end) for place in places]
             missing -= set(own)
             for chrom, length in genome.contigs.items():
                 if chrom in seen:
@@ -281,16 +283,3 @@ def has_region(genome: Genome, region: str) -> bool:
     bool
     """
     return region in genome or region.rsplit(":", 1)[0] in genome
-
-
-def _region_of(region: str, genome: Genome) -> tuple[str, int, int]:
-    """Contig, start and end (0-based, half-open) of a region string or a whole contig."""
-    if region in genome:
-        chrom = genome.resolve(region)
-        return chrom, 0, genome.length(chrom)
-    interval = Interval.parse(region)
-    chrom = genome.resolve(interval.chrom)
-    length = genome.length(chrom)
-    if interval.start >= length:
-        raise GenomeError(f"hold_out {region}: {chrom} has {length:,} bases only")
-    return chrom, interval.start, min(interval.end, length)

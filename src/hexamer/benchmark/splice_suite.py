@@ -1,0 +1,109 @@
+"""A suite that asks where genes are spliced: windows of genes, a class for every base, some regions held out.
+
+Source: Jaganathan et al. (2019), Methods; Dalla-Torre et al. (2025), Methods. Not here: what a site is
+(`hexamer.genome.splicing`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from hexamer.benchmark.tasks import DEFINITION
+from hexamer.errors import SettingsError
+from hexamer.genome import Annotation, Genome
+from hexamer.genome.splicing import CLASSES, choose_transcripts, label_windows
+from hexamer.genome.splits import place_region, split_by_region
+from hexamer.manifest import write_atomically
+
+NAME = "splicing"
+"""Name of the suite's task, and of the folder of its tables."""
+
+
+class SpliceSuite(NamedTuple):
+    """What a suite was made of."""
+
+    counts: pd.DataFrame
+    """By split (train, test): `windows`, `acceptor`, `donor`, `bases` that have a class."""
+    transcripts: int
+    """Transcripts, one of each spliced gene."""
+    left_out: dict[str, int]
+    """Windows that are in no split, by reason."""
+
+
+def build_splice_suite(
+    genome: Genome,
+    annotation: Annotation,
+    out: str | Path,
+    *,
+    hold_out: Sequence[str],
+    window: int = 6000,
+    biotype: str = "protein_coding",
+    with_sites: bool = False,
+) -> SpliceSuite:
+    """Write a suite for `run_benchmark`, whose tables `finetune` reads as well.
+
+    Parameters
+    ----------
+    genome : Genome
+    annotation : Annotation
+        That knows the genome.
+    out : str or Path
+        Gets `suite.toml`, `splicing/train.parquet` and `splicing/test.parquet`, which have columns `chrom`, `start`,
+        `end`, `strand` and `label`; sequences are read from the genome when it is run.
+    hold_out : sequence of str
+        Contigs or regions (`20:1,000,001-4,000,000`) whose windows are the test.
+    window : int
+        Bases of a window.
+    biotype : str
+        Of the genes, where the annotation tells of biotypes; empty for all.
+    with_sites : bool
+        Learn from windows only that hold a site; the test has all.
+
+    Returns
+    -------
+    SpliceSuite
+
+    Raises
+    ------
+    GenomeError, IntervalError, SettingsError
+        If a region is not in the genome, no gene is spliced, or a split has no window with a site.
+    """
+    regions = [place_region(genome, region) for region in hold_out]
+    transcripts = choose_transcripts(annotation, biotype=biotype)
+    if not transcripts:
+        raise SettingsError(f"no gene of {biotype or 'any biotype'} is spliced; exons of transcripts would work")
+    tiles = label_windows(genome, transcripts, window=window)
+    table = tiles.table
+    side = split_by_region(table["chrom"].tolist(), table["start"], table["end"], regions)
+    left_out = {"mostly N": tiles.unread, "across the edge of a held-out region": int((side == -1).sum())}
+    spliced = table["label"].str.contains("[12]", regex=True)
+    splits = {"train": table[(side == 0) & (spliced | (not with_sites))], "test": table[side == 1]}
+    if with_sites:
+        left_out["without a site"] = int(((side == 0) & ~spliced).sum())
+    for split, rows in splits.items():
+        if not spliced[rows.index].any():
+            raise SettingsError(f"{split}: no window has a splice site; other regions to hold out would work")
+    folder = Path(out) / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, rows in splits.items():
+        with write_atomically(folder / f"{split}.parquet") as temporary:
+            rows.to_parquet(temporary, index=False, compression="zstd")
+    with write_atomically(Path(out) / DEFINITION) as temporary:
+        temporary.write_text(_definition(window, {split: len(rows) for split, rows in splits.items()}))
+    return SpliceSuite(pd.DataFrame([_count(*split) for split in splits.items()]), len(transcripts), left_out)
+
+
+def _count(split: str, rows: pd.DataFrame) -> dict[str, object]:
+    sites = {name: int(rows["label"].str.count(str(i)).sum()) for i, name in enumerate(CLASSES) if i}
+    return {"split": split, "windows": len(rows), **sites, "bases": int(rows["label"].str.count("[012]").sum())}
+
+
+def _definition(window: int, sizes: dict[str, int]) -> str:
+    classes = ", ".join(f'"{name}"' for name in CLASSES)
+    return (
+        'about = "Where genes are spliced, base by base."\n\n'
+        f'[[tasks]]\nname = "{NAME}"\nkind = "bases"\nclasses = [{classes}]\nmetric = "auprc"\ncategory = "splice"\n'
+        f"length = {window}\ntrain = {sizes['train']}\ntest = {sizes['test']}\n"
+    )
