@@ -96,6 +96,7 @@ def audit(
     *,
     sequence: str = "",
     label: str = "",
+    labelled: bool = True,
     k: int = 12,
     threshold: float = 0.4,
     distance: int = 1000,
@@ -110,6 +111,8 @@ def audit(
         half-open) tell where each lies. Both are taken as they are, nothing is removed.
     sequence, label : str
         Names of the columns; by default found among `sequence`, `seq` and `LABELS`.
+    labelled : bool
+        False where rows have no label, such as those whose bases have classes: what would be said of labels is not.
     k : int
         Bases of the k-mers by which near copies are found, even, 8 to 62.
     threshold : float
@@ -144,7 +147,10 @@ def audit(
         raise SettingsError(f"threshold {threshold}, distance {distance}; above 0 up to 1, and from 0, would work")
     named = {"train": train, "test": test}
     texts = {name: _read_texts(name, table, sequence) for name, table in named.items()}
-    names, labels = _read_labels(named, label)
+    if labelled:
+        names, labels = _read_labels(named, label)
+    else:
+        names, labels = ("",), (np.zeros(len(train), np.int64), np.zeros(len(test), np.int64))
     sequences = [Sequences.of([bases_to_codes(text) for text in texts[name]]) for name in named]
     copies = find_copies(sequences[0], sequences[1], labels, k=k, threshold=threshold, advance=advance)
     tables = {
@@ -155,7 +161,7 @@ def audit(
         for i, name in enumerate(named)
     }
     duplicates = _count_copies(copies, labels)
-    artefacts = find_artefacts(sequences[0], sequences[1], labels, names)
+    artefacts = find_artefacts(sequences[0], sequences[1], labels, names) if labelled else ()
     positions = compare_positions(train, test, distance)
     shown = [np.array(names, dtype=object)[labels[i][copies.table[f"{name}_row"]]] for i, name in enumerate(named)]
     return Audit(
@@ -163,7 +169,7 @@ def audit(
         duplicates,
         artefacts,
         positions,
-        judge(tables, duplicates, artefacts, positions),
+        judge(tables, duplicates, artefacts, positions, labelled=labelled),
         {"k": k, "threshold": threshold, "distance": distance},
         copies.table.assign(train_label=shown[0], test_label=shown[1]),
     )

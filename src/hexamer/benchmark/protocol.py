@@ -23,7 +23,7 @@ import pandas as pd
 from hexamer.benchmark.audit import audit
 from hexamer.benchmark.methods import BASELINES, METHODS, RANDOM, RATES, Methods, Places, check_methods
 from hexamer.benchmark.task_data import Split, TaskData
-from hexamer.errors import SettingsError
+from hexamer.errors import SequenceError, SettingsError
 from hexamer.manifest import STRICT, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
 from hexamer.training.fitting import FitSettings
@@ -114,12 +114,16 @@ def run_task(
     ------
     SettingsError
         If a finished cell was run with other settings, data or weights, or a method is none for such tasks.
+    SequenceError
+        If a sequence is longer than the encoder reads.
     """
     check_methods(settings.methods, data.task.kind)
     folder = Path(out) / "cells" / data.task.name
     target = task_target(data)
     train, test = hold_out(data, settings)
     methods, cells = Methods(model, train, test, target), []
+    if set(settings.methods) - set(BASELINES):
+        _check_lengths(model, train, test)
     for method in settings.methods:
         key = _key(model, data, method, settings)
         for fold in range(settings.folds):
@@ -155,14 +159,12 @@ def audit_task(data: TaskData, settings: BenchmarkSettings) -> dict[str, Any]:
     Returns
     -------
     dict
-        As `hexamer.benchmark.Audit.as_dict`. Where several labels or values are asked for, the first stands for all; of
-        bases, whether any is of a class but the first.
+        As `hexamer.benchmark.Audit.as_dict`. Where several labels or values are asked for, the first stands for all;
+        where bases have classes, nothing is said of labels.
     """
     tables = []
     for part in hold_out(data, settings):
         targets: Any = part.targets if part.targets.ndim == 1 else part.targets[:, 0]
-        if data.task.kind == "bases":
-            targets = (part.targets > 0).any(axis=1)
         if data.task.kind == "values":
             targets = targets > np.nanmedian(data.train.targets[:, 0])  # copies with other labels: on the other side
         elif data.task.kind == "labels":
@@ -171,7 +173,8 @@ def audit_task(data: TaskData, settings: BenchmarkSettings) -> dict[str, Any]:
         if part.regions is not None:
             table = pd.concat([table, part.regions.reset_index(drop=True)], axis=1)
         tables.append(table)
-    return audit(tables[0], tables[1], sequence="sequence", label="label").as_dict()
+    labelled = data.task.kind != "bases"
+    return audit(tables[0], tables[1], sequence="sequence", label="label", labelled=labelled).as_dict()
 
 
 def task_target(data: TaskData) -> Target:
@@ -227,6 +230,20 @@ def split_fold(count: int, fold: int, settings: BenchmarkSettings) -> tuple[Plac
     rows = np.random.default_rng((settings.seed, fold)).permutation(count)
     held = min(max(1, round(settings.validation * count)), count - 1)
     return np.sort(rows[held:]), np.sort(rows[:held])
+
+
+def _check_lengths(model: NucleotideTransformer, *splits: Split) -> None:
+    """Raise SequenceError before anything is learnt if a sequence has more tokens than the encoder reads."""
+    most = model.config.max_tokens
+    for split in splits:
+        for row, sequence in enumerate(split.sequences, 1):
+            # Even of N alone, a sequence has no more tokens than bases.
+            count = len(sequence) + 1
+            if count > most and (count := len(model.tokenizer.encode([sequence])[0])) > most:
+                raise SequenceError(
+                    f"a sequence of {len(sequence):,} bases (row {row:,}) is {count - 1:,} tokens; the model reads "
+                    f"{most - 1:,}: shorter windows, or fewer N, would work"
+                )
 
 
 def _key(model: NucleotideTransformer, data: TaskData, method: str, settings: BenchmarkSettings) -> str:

@@ -39,6 +39,7 @@ def build_splice_suite(
     *,
     hold_out: Sequence[str],
     window: int = 6000,
+    most_unknown: float = 0.05,
     biotype: str = "protein_coding",
     with_sites: bool = False,
 ) -> SpliceSuite:
@@ -56,6 +57,8 @@ def build_splice_suite(
         Contigs or regions (`20:1,000,001-4,000,000`) whose windows are the test.
     window : int
         Bases of a window.
+    most_unknown : float
+        Share of N from which on a window is left out.
     biotype : str
         Of the genes, where the annotation tells of biotypes; empty for all.
     with_sites : bool
@@ -74,10 +77,10 @@ def build_splice_suite(
     transcripts = choose_transcripts(annotation, biotype=biotype)
     if not transcripts:
         raise SettingsError(f"no gene of {biotype or 'any biotype'} is spliced; exons of transcripts would work")
-    tiles = label_windows(genome, transcripts, window=window)
+    tiles = label_windows(genome, transcripts, window=window, most_unknown=most_unknown)
     table = tiles.table
     side = split_by_region(table["chrom"].tolist(), table["start"], table["end"], regions)
-    left_out = {"mostly N": tiles.unread, "across the edge of a held-out region": int((side == -1).sum())}
+    left_out = {"too many N": tiles.unread, "across the edge of a held-out region": int((side == -1).sum())}
     spliced = table["label"].str.contains("[12]", regex=True)
     splits = {"train": table[(side == 0) & (spliced | (not with_sites))], "test": table[side == 1]}
     if with_sites:

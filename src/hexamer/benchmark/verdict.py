@@ -79,6 +79,8 @@ def judge(
     duplicates: Mapping[str, Mapping[str, Any]],
     artefacts: Sequence[Artefact],
     positions: Mapping[str, Any] | None,
+    *,
+    labelled: bool = True,
 ) -> tuple[Finding, ...]:
     """Apply the rules.
 
@@ -86,6 +88,8 @@ def judge(
     ----------
     tables, duplicates, artefacts, positions
         As in `Audit`.
+    labelled : bool
+        Whether rows have labels to judge.
 
     Returns
     -------
@@ -97,7 +101,7 @@ def judge(
         *_judge_repeats(duplicates, tables),
         *_judge_positions(positions),
         *_judge_artefacts(artefacts),
-        *_judge_classes(tables),
+        *(_judge_classes(tables) if labelled else ()),
         *_judge_letters(tables),
     ]
     return tuple(sorted(found, key=lambda finding: finding.level))  # FAIL sorts before WARN, and the sort is stable

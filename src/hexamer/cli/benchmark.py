@@ -112,6 +112,7 @@ def build_splice_suite(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the suite.")],
     hold_out: HoldOutOption = None,
     window: Annotated[int, typer.Option(help="Bases of a window.")] = 6000,
+    most_unknown: Annotated[float, typer.Option(help="Share of N from which on a window is left out.")] = 0.05,
     biotype: Annotated[str, typer.Option(help="Of the genes, where the files tell it; '' for all.")] = "protein_coding",
     with_sites: Annotated[
         bool, typer.Option("--with-sites", help="Learn from windows only that hold a splice site.")
@@ -131,7 +132,8 @@ def build_splice_suite(
         raise SettingsError("nothing to test on; --hold-out with a contig or region would work")
     reference = Genome(genome)
     genes = Annotation(annotation, reference)
-    choice: dict[str, Any] = {"hold_out": hold_out, "window": window, "biotype": biotype, "with_sites": with_sites}
+    choice: dict[str, Any] = {"hold_out": hold_out, "window": window, "most_unknown": most_unknown}
+    choice |= {"biotype": biotype, "with_sites": with_sites}
     made = benchmark.build_splice_suite(reference, genes, out, **choice)
     inputs = {"genome": describe_file(genome), "annotation": [describe_file(path) for path in annotation]}
     facts = {"transcripts": made.transcripts, "left_out": made.left_out, "splits": made.counts.to_dict("records")}

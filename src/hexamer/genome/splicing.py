@@ -100,10 +100,12 @@ class Tiles(NamedTuple):
     """`chrom`, `start`, `end` (0-based, half-open), `strand`, `label`: a character a base of the window as its strand
     reads it, a digit in the order of `CLASSES` or `UNKNOWN`."""
     unread: int
-    """Windows left out since more than half of their bases are N."""
+    """Windows left out since too many of their bases are N."""
 
 
-def label_windows(genome: Genome, transcripts: list[Spliced], *, window: int = 6000) -> Tiles:
+def label_windows(
+    genome: Genome, transcripts: list[Spliced], *, window: int = 6000, most_unknown: float = 0.05
+) -> Tiles:
     """Tile transcripts with windows, and give each base its class.
 
     Parameters
@@ -114,6 +116,8 @@ def label_windows(genome: Genome, transcripts: list[Spliced], *, window: int = 6
         stretch is tiled once, with the sites of all.
     window : int
         Bases of a window. The last window of a stretch goes beyond its end; at a contig's end it lies further in.
+    most_unknown : float
+        Share of N in a window from which on it is left out: each N is a token.
 
     Returns
     -------
@@ -122,12 +126,12 @@ def label_windows(genome: Genome, transcripts: list[Spliced], *, window: int = 6
     Raises
     ------
     SettingsError
-        If the window is longer than a contig with genes, or not 1 or more.
+        If the window is longer than a contig with genes, or not 1 or more, or the share below 0.
     GenomeError
         If a contig is not in the genome.
     """
-    if window < 1:
-        raise SettingsError(f"window {window}; 1 or more would work")
+    if window < 1 or most_unknown < 0:
+        raise SettingsError(f"window {window}, most_unknown {most_unknown}; from 1, and from 0, would work")
     rows: list[dict[str, object]] = []
     unread = 0
     for chrom, strand in sorted({(each.chrom, each.strand) for each in transcripts}):
@@ -143,7 +147,7 @@ def label_windows(genome: Genome, transcripts: list[Spliced], *, window: int = 6
                 classes[places] = ord("0") + digit
         for start in _tile(mine, window, length):
             place = Interval(chrom, start, start + window, strand)
-            if genome.fetch_interval(place).count("N") > window / 2:
+            if genome.fetch_interval(place).count("N") > most_unknown * window:
                 unread += 1
                 continue
             own = classes[start : start + window]
