@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from hexamer.benchmark import methods as module
-from hexamer.benchmark.methods import BASELINES, ENCODER_METHODS, METHODS, Methods, randomised
+from hexamer.benchmark.methods import BASELINES, ENCODER_METHODS, METHODS, Methods, check_methods, randomised
 from hexamer.benchmark.task_data import Split
+from hexamer.errors import SettingsError
 from hexamer.model.adapters import AdapterSettings
 from hexamer.training.fitting import FitSettings
 from hexamer.training.targets import make_target
@@ -75,6 +76,36 @@ def test_every_method_predicts_the_test_rows(model, method, kind):
         assert 0 < found.facts["trained"] <= found.facts["weights"]
         assert (found.facts["trained"] == found.facts["weights"]) == (name in ("full", "cnn", "cnn-large"))
     assert -1 <= found.validation <= 1
+
+
+@pytest.mark.parametrize("method", ["head", "ia3", "random-full", "weight-array", "cnn"])
+def test_methods_for_classes_of_bases(model, method):
+    """A site behind each GAATAT, which is one of the words."""
+    parts = []
+    for count, seed in ((60, 1), (20, 2)):
+        sequences = drawn("classes", count, seed).sequences
+        targets = np.full((count, max(map(len, sequences))), -100, dtype=np.int8)
+        for row, sequence in zip(targets, sequences, strict=True):
+            row[: len(sequence)] = 0
+            places = [i + 5 for i in range(len(sequence) - 5) if sequence[i : i + 6] == "GAATAT"]
+            row[places] = 1
+        parts.append(Split(sequences, targets))
+    ready = Methods(model, *parts, make_target("bases", ("none", "site")))
+    found = ready.run(method, LEARN, CHOOSE, FIT)
+    assert found.predictions.shape == (*parts[1].targets.shape, 2)
+    known = parts[1].targets >= 0
+    np.testing.assert_allclose(found.predictions[known].sum(-1), 1, atol=1e-5)
+    if method == "weight-array":
+        assert found.facts.keys() == {"order"}
+        assert ready.target.score(parts[1].targets, found.predictions) > 0.9
+
+
+def test_methods_that_do_not_answer_for_a_kind():
+    for kind, wrong in (("bases", ("probe", "mlp", "kmer", "random-probe")), ("classes", ("weight-array",))):
+        check_methods([each for each in METHODS if each not in (*wrong, "random-mlp")], kind)
+        for method in wrong:
+            with pytest.raises(SettingsError, match=f"methods {method}: not for tasks of {kind}"):
+                check_methods(("cnn", method), kind)
 
 
 @pytest.mark.parametrize("method", ["probe", "ia3", "kmer", "cnn"])

@@ -13,7 +13,7 @@ from hexamer.benchmark.methods import Methods
 from hexamer.benchmark.protocol import BenchmarkSettings, audit_task, hold_out, run_task, split_fold, task_target
 from hexamer.benchmark.task_data import Split, TaskData
 from hexamer.benchmark.tasks import Task
-from hexamer.errors import SettingsError
+from hexamer.errors import SequenceError, SettingsError
 from hexamer.model import load_model, save_model
 from hexamer.tokens import LetterReport
 from hexamer.training.fitting import FitSettings
@@ -321,3 +321,29 @@ def test_settings_that_cannot_be(said):
     with pytest.raises(SettingsError, match=said):
         BenchmarkSettings(**MISTAKES[said])
     assert BenchmarkSettings(most=10, test_share=0.99).most == 10
+
+
+def test_rates_of_methods(encoder, tmp_path, monkeypatch):
+    seen = []
+
+    def spy(self, method, learn, choose, fit):
+        seen.append((method, fit.rate))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Methods, "run", spy)
+    for number, method in enumerate(("ia3", "full", "random-full", "cnn", "cnn")):
+        rates = {"full": 3e-4} if number < 4 else {"cnn": 0.5}
+        with pytest.raises(KeyboardInterrupt):
+            run_task(encoder, task_of(), tmp_path, replace(SETTINGS, methods=(method,), rates=rates))
+    assert seen == [("ia3", 3e-3), ("full", 3e-4), ("random-full", 1e-4), ("cnn", 1e-3), ("cnn", 0.5)]
+    with pytest.raises(SettingsError, match="methods forest"):
+        replace(SETTINGS, rates={"forest": 1.0})
+
+
+def test_a_sequence_beyond_the_model_is_told_of_before_anything_is_learnt(encoder, ran, tmp_path):
+    data = task_of()
+    long = replace(data, test=Split([*data.test.sequences[:-1], "A" * 700], data.test.targets))
+    with pytest.raises(SequenceError, match=r"700 bases \(row 20\) is 120 tokens; the model reads 99"):
+        run_task(encoder, long, tmp_path, replace(SETTINGS, methods=("kmer", "probe")))
+    assert ran == []
+    assert run_task(encoder, long, tmp_path, replace(SETTINGS, methods=("kmer",)))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hexamer.benchmark.targets import as_targets
+from hexamer.benchmark.targets import as_base_classes, as_targets
 from hexamer.errors import InputError
 
 
@@ -80,3 +80,13 @@ def test_other_targets_stop_it(cells, kind, names, message):
 @pytest.mark.parametrize("kind", ["classes", "labels", "values"])
 def test_no_rows_are_no_targets(kind):
     assert len(as_targets(column(), kind, ["a", "b"], "x")) == 0
+
+
+def test_classes_of_bases_have_a_digit_each():
+    found = as_base_classes(column("012", "x0", ""), ["ACG", "TT", ""], "x.tsv")
+    assert found.dtype == np.int8
+    assert found.tolist() == [[0, 1, 2], [-100, 0, -100], [-100, -100, -100]]
+    with pytest.raises(InputError, match=r"x.tsv: row 2 has class 3; 0 to 2 would work"):
+        as_base_classes(column("012", "13"), ["ACG", "TT"], "x.tsv", classes=3)
+    with pytest.raises(InputError, match="2 columns of bases' classes"):
+        as_base_classes(np.array([["0", "1"]], dtype=object), ["A"], "x")

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexamer.errors import SettingsError
-from hexamer.genome.splits import check_folds, split_by_block, split_by_contig
+from hexamer.errors import GenomeError, IntervalError, SettingsError
+from hexamer.genome import Interval
+from hexamer.genome.splits import check_folds, place_region, split_by_block, split_by_contig, split_by_region
 
 PLACES = st.lists(st.tuples(st.sampled_from("123456789X"), st.integers(0, 50_000)), min_size=30, max_size=200)
 
@@ -39,3 +40,32 @@ def test_mistakes():
         split_by_block(["20"] * 3, [1, 2, 3])
     with pytest.raises(SettingsError, match="20:8 lies in two folds, 0 and 1"):
         check_folds(["20", "X", "20"], [7, 7, 7], [0, 1, 1])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("12"), st.integers(0, 40), st.integers(1, 20)), min_size=1),
+    st.lists(st.tuples(st.sampled_from("12"), st.integers(0, 40), st.integers(1, 20)), max_size=3),
+)
+def test_places_outside_inside_and_across_regions(places, regions):
+    chroms, starts, lengths = zip(*places, strict=True)
+    ends = np.add(starts, lengths)
+    known = [Interval(chrom, start, start + length) for chrom, start, length in regions]
+    found = split_by_region(chroms, starts, ends, known)
+    for chrom, start, end, side in zip(chroms, starts, ends.tolist(), found.tolist(), strict=True):
+        bases = set(range(start, end))
+        own = [set(range(each.start, each.end)) for each in known if each.chrom == chrom]
+        if any(bases <= each for each in own):
+            assert side == 1
+        else:
+            assert side == (-1 if any(bases & each for each in own) else 0)
+
+
+def test_regions_and_contigs_are_found_in_a_genome(genome):
+    assert place_region(genome, "chr20") == Interval("20", 0, 9000)
+    assert place_region(genome, "20:8,001-99,999") == Interval("20", 8000, 9000)
+    with pytest.raises(GenomeError, match="20 has 9,000 bases only"):
+        place_region(genome, "20:9001-9002")
+    with pytest.raises(GenomeError, match="7"):
+        place_region(genome, "7:1-2")
+    with pytest.raises(IntervalError):
+        place_region(genome, "20:0-5")

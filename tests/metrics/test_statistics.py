@@ -6,7 +6,7 @@ from sklearn import metrics as sk
 from tests.metrics.conftest import draw, pairs
 
 from hexamer.errors import InputError
-from hexamer.metrics import auprc, auroc, bootstrap, mcc, paired_bootstrap, pearson, spearman, why_undefined
+from hexamer.metrics import auprc, auroc, bootstrap, mcc, paired_bootstrap, pearson, spearman, top_k, why_undefined
 
 OURS = (auroc, auprc, spearman, pearson, mcc)
 TWINS = {
@@ -113,3 +113,22 @@ def test_other_mistakes():
         auroc([0, 2], [1, 2])
     with pytest.raises(InputError, match=r"shapes \(2,\), \(3,\)"):
         spearman([0, 2], [1, 2, 3])
+
+
+@given(pairs())
+def test_top_k_is_the_mean_over_all_orders_of_equal_scores(drawn):
+    labels, scores = drawn
+    labels = (np.asarray(labels) > 0).astype(int)
+    found = top_k(labels, scores)
+    if not 0 < labels.sum() < len(labels):
+        assert np.isnan(found)
+        return
+    rng, k = np.random.default_rng(0), int(labels.sum())
+    shares = []
+    for _ in range(400):
+        order = rng.permutation(len(labels))
+        best = order[np.argsort(-np.asarray(scores)[order], kind="stable")][:k]
+        shares.append(labels[best].mean())
+    assert found == pytest.approx(np.mean(shares), abs=0.12)
+    if len(set(np.asarray(scores).tolist())) == len(scores):
+        assert found == pytest.approx(shares[0])

@@ -23,6 +23,8 @@ CLASSES = ("none", "acceptor", "donor")
 """Classes of bases, in the order of their digits."""
 UNKNOWN = "."
 """Stands for a base without a class."""
+SHORTEST_INTRON = 30
+"""Bases; shorter gaps between exons, such as annotations of frameshifts have, are no introns."""
 
 Places = npt.NDArray[np.int64]
 
@@ -56,20 +58,21 @@ def choose_transcripts(annotation: Annotation, *, biotype: str = "protein_coding
     Returns
     -------
     list of Spliced
-        Of genes that are spliced, by contig and place. Of transcripts equally long the first by name.
+        Of genes with an intron of `SHORTEST_INTRON` bases or more, by contig and place. Of transcripts equally long the
+        first by name.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
-    ...     for start, end in ((11, 20), (31, 50)):
+    ...     for start, end in ((11, 20), (61, 80)):
     ...         _ = file.write(
     ...             b'1\tx\texon\t%d\t%d\t.\t-\t.\tgene_id "g"; transcript_id "t";\n' % (start, end)
     ...         )
     ...     file.flush()
     ...     chosen = choose_transcripts(Annotation(file.name))
     >>> [each.tolist() for each in chosen[0].sites]  # acceptor, donor
-    [[19], [30]]
+    [[19], [60]]
     """
     models = annotation.models
     told = {(gene.chrom, gene.id): gene.biotype for gene in models.genes}
@@ -82,7 +85,7 @@ def choose_transcripts(annotation: Annotation, *, biotype: str = "protein_coding
         transcript = models.transcripts[owners[first]]
         if wanted and told.get((transcript.chrom, transcript.gene), "") != wanted:
             continue
-        starts, ends = _join(models.starts[order[first:last]], models.ends[order[first:last]])
+        starts, ends = _join(models.starts[order[first:last]], models.ends[order[first:last]], SHORTEST_INTRON)
         if len(starts) < 2:
             continue
         key = (transcript.chrom, transcript.gene or transcript.id, transcript.strand)
@@ -157,10 +160,10 @@ def label_windows(
     return Tiles(table.sort_values(["chrom", "start", "strand"], ignore_index=True), unread)
 
 
-def _join(starts: Places, ends: Places) -> tuple[Places, Places]:
-    """Join pieces, sorted by start, that touch or overlap: files may tell of CDS and UTR beside exons."""
+def _join(starts: Places, ends: Places, gap: int = 1) -> tuple[Places, Places]:
+    """Join pieces, sorted by start, less than a gap apart: files may tell of CDS and UTR beside exons."""
     reach = np.maximum.accumulate(ends)
-    first = np.concatenate([[True], starts[1:] > reach[:-1]])
+    first = np.concatenate([[True], starts[1:] >= reach[:-1] + gap])
     last = np.concatenate([first[1:], [True]])
     return starts[first], reach[last]
 
