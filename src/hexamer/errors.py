@@ -18,6 +18,7 @@ A single row that cannot be computed is no error: it comes back with a reason co
 """
 
 REASONS = {
+    "beyond_model": "the sequence has more tokens than the model reads",
     "contig_missing": "the contig is not in the genome, nor under another common name",
     "empty": "the sequence has no base",
     "iupac": "an allele holds letters other than A, C, G, T",

@@ -1,11 +1,15 @@
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from hexamer.benchmark.protocol import Cell
-from hexamer.benchmark.results import compare_methods, list_scores, put_beside, summarise_cells
+from hexamer.benchmark.protocol import BenchmarkSettings, Cell, predictions_path
+from hexamer.benchmark.results import compare_methods, list_scores, put_beside, resample_cells, summarise_cells
+from hexamer.benchmark.task_data import Split, TaskData
 from hexamer.benchmark.tasks import METRICS, Suite, Task, read_suite
+from hexamer.metrics import mcc, resample
+from hexamer.tokens import LetterReport
 from hexamer.training.scores import CHOSEN
 from hexamer.training.targets import TARGETS
 
@@ -53,7 +57,7 @@ def test_methods_are_compared_fold_by_fold():
 def test_nothing_to_compare_with():
     for cells, reference in ((CELLS, "probe"), (CELLS[:2], "ia3"), ([], "ia3")):
         table = compare_methods(cells, reference=reference)
-        assert list(table.columns) == ["task", "method", "folds", "difference", "sd2", "better"]
+        assert list(table.columns) == ["task", "method", "folds", "difference", "sd2", "better", "low", "high", "p"]
         assert table.empty
 
 
@@ -102,3 +106,34 @@ def test_what_is_measured_is_known_of_every_kind_of_task():
     assert METRICS.keys() <= CHOSEN.keys() == TARGETS.keys()
     assert all(CHOSEN[kind] in metrics for kind, metrics in METRICS.items())
     assert all(CHOSEN[kind] in TARGETS[kind].metric.lower() for kind in CHOSEN)
+
+
+def test_intervals_over_test_rows(tmp_path):
+    """Two methods, one of which is always right, on the same draws."""
+    task = Task(suite="fly", name="eye", classes=("low", "high"))
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 2, 80)
+    split = Split(["ACGT"] * 80, classes)
+    data = TaskData(task=task, train=split, validation=None, test=split, letters=LetterReport(), notes=())
+    cells = [cell(method, fold, 0.0, task="eye") for method in ("right", "noisy") for fold in (0, 1)]
+    for each in cells:
+        said = classes if each.method == "right" else np.where(rng.random(80) < 0.3, 1 - classes, classes)
+        path = predictions_path(tmp_path, "eye", each.method, each.fold)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.eye(2)[said].astype(np.float32))
+    draws = resample_cells(cells, data, tmp_path, BenchmarkSettings(folds=2))
+    right, noisy = draws["eye", "right"], draws["eye", "noisy"]
+    assert (right.draws == 1).all()
+    singles = []
+    for fold in (0, 1):
+        said = np.load(predictions_path(tmp_path, "eye", "noisy", fold)).argmax(1)
+        singles.append(resample(mcc, classes, said).draws)
+    np.testing.assert_allclose(noisy.draws, np.mean(singles, axis=0))
+    table = summarise_cells(cells, draws).set_index("method")
+    assert table.loc["right", ["low", "high"]].tolist() == [1, 1]
+    assert table.loc["noisy", "low"] < noisy.estimate < table.loc["noisy", "high"] < 1
+    found = compare_methods(cells, reference="right", draws=draws).iloc[0]
+    assert (found["low"], found["high"]) == pytest.approx(np.quantile(noisy.draws - 1, [0.025, 0.975]))
+    assert found["p"] < 0.01
+    assert summarise_cells(cells)["low"].isna().all()
+    assert compare_methods(cells, reference="right")["p"].isna().all()

@@ -28,6 +28,7 @@ COMMANDS = [
     "evaluate-effects",
     "run-benchmark",
     "audit",
+    "build-splice-suite",
     "doctor",
 ]
 
@@ -74,6 +75,7 @@ OWN = (
     "evaluate-lm",
     "run-benchmark",
     "audit",
+    "build-splice-suite",
     "doctor",
 )
 

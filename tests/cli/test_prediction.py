@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.benchmark.test_methods import drawn
+from tests.cli.conftest import vcf
 
 from hexamer.cli.progress import Count
+from hexamer.genome import Genome
 from hexamer.training.predictor import load_predictor
 
 SHORT = ("--steps", 4, "--evaluate-every", 2, "--batch", 4)
@@ -47,7 +49,7 @@ def test_probe_writes_a_table_a_figure_and_a_manifest(run, model_folder, tables,
     assert "54 rows to learn from, 6 to choose by, 30 to report on" in err
     table = pd.read_csv(tmp_path / "p" / "probes.tsv", sep="\t")
     assert table[["layer", "method"]].to_numpy().tolist() == [[i, m] for i in range(3) for m in ("logistic", "mlp")]
-    assert out.splitlines()[0].split() == ["layer", "method", "setting", "validation", "test"]
+    assert out.splitlines()[0].split() == ["layer", "method", "setting", "validation", "test", "low", "high"]
     assert len(out.splitlines()) == 7
     assert (tmp_path / "p" / "layers.png").read_bytes().startswith(b"\x89PNG")
     facts = json.loads((tmp_path / "p" / "manifest.json").read_text())
@@ -82,11 +84,14 @@ def test_a_predictor_from_end_to_end(run, model_folder, tables, tmp_path):
         "--steps", 60, "--evaluate-every", 20, "--rate", 0.02, "--both-strands", "--balanced", "--hidden", 4,
     )  # fmt: skip
     assert code == 0, err
-    assert [line.split("\t")[:2] for line in out.splitlines()] == [["validation", "MCC"], ["test", "MCC"]]
+    assert [line.split("\t")[:2] for line in out.splitlines()] == [
+        ["validation", "mcc"],
+        *(["test", name] for name in ("mcc", "accuracy", "f1", "auroc", "auprc")),
+    ]
     scores = [float(line.split("\t")[2]) for line in out.splitlines()]
     assert scores[1] > 0.3
     facts = json.loads((tmp_path / "p" / "manifest.json").read_text())
-    assert [facts["scores"][name] for name in ("validation", "test")] == pytest.approx(scores, abs=1e-4)
+    assert [facts["scores"]["validation"], *facts["scores"]["test"].values()] == pytest.approx(scores, abs=1e-4)
     assert facts["best_step"] in (20, 40, 60)
     assert f"{facts['trained']:,} of {facts['weights']:,} weights trained" in err
     assert facts["settings"]["both_strands"]
@@ -121,7 +126,7 @@ def test_other_targets_and_intervals(run, model_folder, fasta, target, tmp_path)
         "finetune", train, "-o", tmp_path / "p", "-m", model_folder, "--target", target, "--label", label, *SHORT
     )
     assert code == 0, err
-    assert out.startswith(f"validation\tmean {'AUROC' if target == 'labels' else 'Pearson r'}\t")
+    assert out.startswith(f"validation\t{'auroc' if target == 'labels' else 'pearson'}\t")
     (tmp_path / "a.bed").write_text("chr20\t10\t40\tx\t0\t-\n7\t1\t9\nshort\t20\t41\n")
     code, _, err = run("predict", tmp_path / "p", tmp_path / "a.bed", "-g", fasta, "-o", tmp_path / "a.parquet")
     assert code == 0, err
@@ -140,7 +145,7 @@ def test_classes_of_bases(run, model_folder, tmp_path):
         "--target", "bases", "--names", "at,gc", "--adapter", "head", *SHORT,
     )  # fmt: skip
     assert code == 0, err
-    assert "test\tmean AUPRC\t" in out
+    assert "test\tauprc\t" in out
     (tmp_path / "new.fa").write_text(f">a\n{rows[0]}\n>b\nACGTN\n")
     code, _, err = run("predict", tmp_path / "p", tmp_path / "new.fa", "-o", tmp_path / "new.tsv")
     assert code == 0, err
@@ -294,13 +299,39 @@ def test_a_mistake_gives_one_line_and_exit_code_2_and_no_output(case, run, model
 def test_predictions_that_cannot_be_made_are_told_of_in_one_line(run, model_folder, tables, tmp_path):
     code, _, err = run("finetune", tables[0], "-o", tmp_path / "p", "-m", model_folder, *SHORT)
     assert code == 0, err
-    (tmp_path / "giant.fa").write_text(f">small\nACGT\n>giant\n{'ACGTG' * 119}\n")
-    for name, said in (
-        ("giant.fa", "giant: sequence 1 of 1: 595 bases"),
-        ("train.csv", "train.csv"),
-        ("no.fa", "no.fa"),
-    ):
+    for name, said in (("train.csv", "train.csv"), ("no.fa", "no.fa")):
         code, _, err = run("predict", tmp_path / "p", tmp_path / name, "-o", tmp_path / "new.tsv")
         assert code == 2, err
         assert said in err.splitlines()[-1]
         assert not (tmp_path / "new.tsv").exists()
+    (tmp_path / "giant.fa").write_text(f">small\nACGT\n>giant\n{'ACGTG' * 119}\n")
+    code, _, err = run("predict", tmp_path / "p", tmp_path / "giant.fa", "-o", tmp_path / "new.tsv")
+    assert code == 0, err
+    assert "beyond_model" in err
+    assert pd.read_csv(tmp_path / "new.tsv", sep="\t", keep_default_na=False)["reason"].tolist() == ["", "beyond_model"]
+
+
+def test_predict_both_alleles_of_variants(run, fasta, model_folder, tmp_path):
+    train = write(tmp_path / "train.csv", drawn("classes", 30, 1))
+    assert run("finetune", train, "-o", tmp_path / "p", "-m", model_folder, "--names", "low,high", *SHORT)[0] == 0
+    with Genome(fasta) as genome:
+        ref = genome.fetch("20", 2000, 2001)
+    alt = "A" if ref != "A" else "C"
+    calls = vcf(tmp_path / "calls.vcf", f"chr20\t2001\t.\t{ref}\t{alt},<DEL>\t.\t.\t.", "7\t5\t.\tA\tC\t.\t.\t.")
+    common = ("predict", tmp_path / "p", calls, "-o", tmp_path / "calls.tsv")
+    code, _, err = run(*common, "-g", fasta, "--window", 60)
+    assert code == 0, err
+    assert "symbolic" in err
+    table = pd.read_csv(tmp_path / "calls.tsv", sep="\t", dtype={"chrom": str}, keep_default_na=False)
+    assert list(table.columns) == ["chrom", "pos", "ref", "alt", "low_ref", "low_alt", "high_ref", "high_alt", "reason"]
+    assert table["reason"].tolist() == ["", "symbolic", "contig_missing"]
+    facts = json.loads((tmp_path / "calls.tsv.manifest.json").read_text())
+    assert facts["reasons"] == {"predicted": 1, "symbolic": 1, "contig_missing": 1}
+    for options, part in (
+        ((), "variants need a genome"),
+        (("-g", fasta), "variants, which need it"),
+        (("-g", fasta, "--window", 595), "1 to 594 bases would work"),
+    ):
+        code, _, err = run(*common, *options)
+        assert code == 2
+        assert part in err

@@ -8,8 +8,12 @@ from hexamer.report import draw_benchmark, draw_layers
 
 NAN = float("nan")
 LAYERS = pd.DataFrame(
-    [(layer, method, 0.1 * layer, 0.1 * layer - 0.05) for method in ("logistic", "mlp") for layer in (2, 0, 1)],
-    columns=["layer", "method", "validation", "test"],
+    [
+        (layer, method, 0.1 * layer, 0.1 * layer - 0.05, 0.1 * layer - 0.1, 0.1 * layer)
+        for method in ("logistic", "mlp")
+        for layer in (2, 0, 1)
+    ],
+    columns=["layer", "method", "validation", "test", "low", "high"],
 )
 RESULTS = pd.DataFrame(
     [("H3", "probe", 0.5, 0.1), ("H3", "kmer", 0.4, NAN), ("enhancers", "probe", -0.1, 0.0)],

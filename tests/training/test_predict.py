@@ -1,16 +1,19 @@
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hexamer.errors import InputError, SequenceError
+from hexamer.errors import InputError
 from hexamer.genome import Interval, reverse_complement
-from hexamer.training import predict as module
 from hexamer.training.finetune import Examples
-from hexamer.training.predict import predict_table, score_predictor
+from hexamer.training.predict import predict, score_predictor
 from hexamer.training.predictor import Predictor
+from hexamer.training.scores import all_scores
 from hexamer.training.targets import NO_CLASS, make_target
+
+module = sys.modules[predict.__module__]
 
 NAMED = [("one", "ACGTGTACAGG"), ("two", ""), ("three", "TTTAAACCCGGGN"), ("four", "acgt")]
 PLACES = [
@@ -30,7 +33,7 @@ def predictor_of(model, kind="classes", names=("x", "y", "z")):
 
 def test_a_row_for_each_sequence_in_its_order(model):
     predictor, seen = predictor_of(model), []
-    table = predict_table(predictor, iter(NAMED), advance=seen.append)
+    table = predict(predictor, iter(NAMED), advance=seen.append)
     assert list(table.columns) == ["name", "x", "y", "z", "prediction", "reason"]
     assert table["name"].tolist() == ["one", "two", "three", "four"]
     assert table["reason"].tolist() == ["", "empty", "", ""]
@@ -45,7 +48,7 @@ def test_a_row_for_each_sequence_in_its_order(model):
 
 def test_intervals_with_strands_and_reasons(model, genome):
     predictor = predictor_of(model, "values", ("activity",))
-    table = predict_table(predictor, PLACES, genome)
+    table = predict(predictor, PLACES, genome)
     assert list(table.columns) == ["name", "chrom", "start", "end", "strand", "activity", "reason"]
     assert table["name"].tolist() == ["20:11-50", "elsewhere", "turned", "short:21-41", "short:1-40"]
     assert table["reason"].tolist() == ["", "contig_missing", "", "past_end", ""]
@@ -59,14 +62,14 @@ def test_intervals_with_strands_and_reasons(model, genome):
 @pytest.mark.parametrize("kind", ["labels", "bins"])
 def test_labels_and_bins_have_no_prediction_but_their_numbers(model, kind):
     names = ("x", "y") if kind == "labels" else ("x",)
-    table = predict_table(predictor_of(model, kind, names), NAMED)
+    table = predict(predictor_of(model, kind, names), NAMED)
     assert list(table.columns) == ["name", *names, "reason"]
     assert table[list(names)].notna().all(axis=1).tolist() == [True, False, True, True]
 
 
 def test_a_row_for_each_base(model):
     predictor = predictor_of(model, "bases", ("none", "donor"))
-    table = predict_table(predictor, NAMED)
+    table = predict(predictor, NAMED)
     assert list(table.columns) == ["name", "offset", "none", "donor", "prediction", "reason"]
     assert table["name"].value_counts().to_dict() == {"one": 11, "two": 1, "three": 13, "four": 4}
     assert table["offset"].dropna().tolist() == [*range(11), *range(13), *range(4)]
@@ -79,7 +82,7 @@ def test_a_row_for_each_base(model):
 
 def test_bases_of_intervals_have_their_place_on_the_forward_strand(model, genome):
     predictor = predictor_of(model, "bases", ("none", "donor"))
-    table = predict_table(predictor, PLACES, genome)
+    table = predict(predictor, PLACES, genome)
     assert list(table.columns) == ["name", "chrom", "start", "end", "strand", "none", "donor", "prediction", "reason"]
     first, turned = (table[table["name"] == name] for name in ("20:11-50", "turned"))
     assert first["start"].tolist() == list(range(10, 50))
@@ -93,24 +96,29 @@ def test_bases_of_intervals_have_their_place_on_the_forward_strand(model, genome
 
 def test_columns_are_in_one_order_wherever_a_reason_stands(model):
     predictor = predictor_of(model)
-    whole = predict_table(predictor, NAMED)
+    whole = predict(predictor, NAMED)
     for given in (NAMED[1:], NAMED[1:2], NAMED[::-1], []):
-        assert list(predict_table(predictor, given).columns) == list(whole.columns)
-    assert predict_table(predictor, NAMED[1:2])["reason"].tolist() == ["empty"]
+        assert list(predict(predictor, given).columns) == list(whole.columns)
+    assert predict(predictor, NAMED[1:2])["reason"].tolist() == ["empty"]
 
 
 def test_sequences_are_read_piece_by_piece(model, genome, monkeypatch):
     predictor = predictor_of(model)
-    whole = predict_table(predictor, PLACES, genome)
+    whole = predict(predictor, PLACES, genome)
     monkeypatch.setattr(module, "_PIECE", 2)
-    parts = predict_table(predictor, PLACES, genome)
+    parts = predict(predictor, PLACES, genome)
     pd.testing.assert_frame_equal(parts, whole, rtol=1e-5)
 
 
-def test_a_sequence_that_is_too_long_is_called_by_its_name(model):
-    given = [*NAMED, ("giant", "ACGTG" * 119)]
-    with pytest.raises(SequenceError, match="giant: sequence 1 of 1: 595 bases are 100 tokens; 1 to 99"):
-        predict_table(predictor_of(model), given)
+@pytest.mark.parametrize("kind", ["classes", "bases"])
+def test_a_sequence_that_is_too_long_comes_back_with_its_reason(model, kind):
+    given = [*NAMED, ("giant", "ACGTG" * 119), ("unknown", "N" * 99), ("one more", "N" * 100)]
+    table = predict(predictor_of(model, kind), given).drop_duplicates("name").set_index("name")
+    assert table["reason"].to_dict() == {
+        **{"one": "", "two": "empty", "three": "", "four": ""},
+        **{"giant": "beyond_model", "unknown": "", "one more": "beyond_model"},
+    }
+    assert table["x"].isna().tolist() == [bool(reason) for reason in table["reason"]]
 
 
 def test_scores_are_those_of_the_target(model):
@@ -118,7 +126,7 @@ def test_scores_are_those_of_the_target(model):
     predictor = predictor_of(model)
     classes = np.array([0, 1, 2])
     found = score_predictor(predictor, Examples(sequences, classes))
-    assert found == predictor.target.score(classes, np.stack(predictor.predict(sequences)))
+    assert found == all_scores(predictor.target, classes, np.stack(predictor.predict(sequences)))
     with pytest.raises(InputError, match="test: classes: all known targets are of one class"):
         score_predictor(predictor, Examples(sequences, np.zeros(3, dtype=int)))
 
@@ -132,11 +140,12 @@ def test_bases_that_nobody_knows_are_not_scored(model):
     wanted = predictor.target.score(
         np.delete(np.concatenate([targets[0], targets[1, :3]]), 3), np.delete(chances, 3, 0)
     )
-    assert score_predictor(predictor, Examples(sequences, targets)) == pytest.approx(wanted)
+    assert score_predictor(predictor, Examples(sequences, targets))["auprc"] == pytest.approx(wanted)
 
 
 def test_perfect_predictions_have_the_score_1():
     target = make_target("values", ("x",))
     perfect = SimpleNamespace(target=target, predict=lambda given: [np.array([float(len(each))]) for each in given])
     examples = Examples(["A", "ACG", "ACGTT"], np.array([[1.0], [3], [5]]))
-    assert score_predictor(perfect, examples) == pytest.approx(1.0)
+    found = score_predictor(perfect, examples)
+    assert found == pytest.approx({"pearson": 1, "spearman": 1, "r2": 1, "mse": 0})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from hexamer.training.scores import CHOSEN, all_scores
+from hexamer.training.scores import CHOSEN, all_scores, resample_score
 from hexamer.training.targets import TARGETS, make_target
 
 RNG = np.random.default_rng(5)
@@ -71,3 +71,23 @@ def test_bases_without_a_class_count_nothing():
     found = all_scores(target, wanted, chances)
     assert math.isnan(found["top_k b"])
     assert found["top_k"] == found["top_k a"]
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "values", "bins"])
+def test_resamples_are_of_the_targets_own_score(kind):
+    targets, predictions, names = cases()[kind]
+    target = make_target(kind, names)
+    found = resample_score(target, targets, predictions, n=300)
+    assert found.estimate == pytest.approx(target.score(targets, predictions))
+    estimate, low, high, reason = found.interval()
+    assert low < estimate < high
+    assert not reason
+    again = resample_score(target, targets, predictions, n=300)
+    np.testing.assert_array_equal(again.draws, found.draws)
+
+
+def test_resamples_of_bases_are_not_made():
+    targets, predictions, names = cases()["bases"]
+    found = resample_score(make_target("bases", names), targets, predictions, n=5)
+    assert found.interval().reason == "bases are not resampled"
+    assert np.isnan(found.draws).all()

@@ -2,16 +2,17 @@
 
 from hexamer.benchmark.audit import Audit, audit, read_sequences, show_audit
 from hexamer.benchmark.leaderboard import published
-from hexamer.benchmark.methods import check_methods
 from hexamer.benchmark.own_data import Labelled, read_labelled
 from hexamer.benchmark.protocol import BenchmarkSettings, Cell, audit_task, run_task
 from hexamer.benchmark.results import compare_methods, list_scores, put_beside, summarise_cells
+from hexamer.benchmark.run import BenchmarkRun, run_benchmark
 from hexamer.benchmark.splice_suite import SpliceSuite, build_splice_suite
 from hexamer.benchmark.task_data import Split, TaskData, load_task
 from hexamer.benchmark.tasks import Suite, Task, list_suites, read_suite
 
 __all__ = [
     "Audit",
+    "BenchmarkRun",
     "BenchmarkSettings",
     "Cell",
     "Labelled",
@@ -23,7 +24,6 @@ __all__ = [
     "audit",
     "audit_task",
     "build_splice_suite",
-    "check_methods",
     "compare_methods",
     "list_scores",
     "list_suites",
@@ -33,6 +33,7 @@ __all__ = [
     "read_labelled",
     "read_sequences",
     "read_suite",
+    "run_benchmark",
     "run_task",
     "show_audit",
     "summarise_cells",

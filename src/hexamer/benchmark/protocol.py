@@ -232,6 +232,11 @@ def split_fold(count: int, fold: int, settings: BenchmarkSettings) -> tuple[Plac
     return np.sort(rows[held:]), np.sort(rows[:held])
 
 
+def predictions_path(out: str | Path, task: str, method: str, fold: int) -> Path:
+    """Where the test predictions of a cell are: .npy, float32 [N, O], of bases float16 [N, bases, C]."""
+    return Path(out) / "cells" / task / f"{method}.{fold}.npy"
+
+
 def _check_lengths(model: NucleotideTransformer, *splits: Split) -> None:
     """Raise SequenceError before anything is learnt if a sequence has more tokens than the encoder reads."""
     most = model.config.max_tokens

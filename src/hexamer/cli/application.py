@@ -20,12 +20,13 @@ from hexamer.cli import (
     held_out,
     prediction,
     pretraining,
+    splicing,
     variants,
 )
 from hexamer.cli.messages import examples, say, say_once
 from hexamer.errors import HexamerError
 
-TOPICS = (variants, classifier, embedding, prediction, pretraining, held_out, evaluation, benchmark, doctor)
+TOPICS = (variants, classifier, embedding, prediction, pretraining, held_out, evaluation, benchmark, splicing, doctor)
 """In the order in which `hexamer --help` lists their commands."""
 
 app = typer.Typer(

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hexamer.cli.messages import examples, say, say_reasons
-from hexamer.cli.options import DeviceOption, GenomeOption, HoldOutOption, ModelOption, check_folder, split_names
+from hexamer.cli.messages import examples, say
+from hexamer.cli.options import DeviceOption, ModelOption, check_folder, split_names
 from hexamer.cli.progress import counter
 from hexamer.errors import SettingsError
 
@@ -65,84 +65,31 @@ def run_benchmark(
         chosen["rates"] = dict(_named_rate(text) for text in split_names(rates))
     settings = make_settings(benchmark.BenchmarkSettings, chosen, "run-benchmark")
     check_folder(out)
+    named = split_names(tasks) if tasks else ()
     known = benchmark.read_suite(suite)
-    asked = [known.task(name) for name in split_names(tasks)] if tasks else list(known.tasks)
-    for task in asked:
-        benchmark.check_methods(settings.methods, task.kind)
     reference = Genome(genome) if genome is not None else None
     encoder = load_model(model, device=device)
     out.mkdir(exist_ok=True)
-    cells: list[Any] = []
-    audits = {}
     with counter("cells") as advance:
-        advance.expect(len(asked) * len(settings.methods) * folds)
-        for task in asked:
-            task_data = benchmark.load_task(task, data, genome=reference)
-            for note in task_data.notes:
-                say(f"{task.name}: {note}")
-            audits[task.name] = benchmark.audit_task(task_data, settings)
-            say(f"{task.name}: audit {audits[task.name]['verdict']}")
-            cells += benchmark.run_task(encoder, task_data, out, settings, advance=lambda *_: advance(1))
-    table = benchmark.summarise_cells(cells)
-    write_table(benchmark.put_beside(cells, known), out / "results.tsv")
-    write_table(benchmark.list_scores(cells), out / "scores.tsv")
-    write_table(benchmark.compare_methods(cells, reference=settings.methods[0]), out / "differences.tsv")
-    metric = " or ".join(dict.fromkeys(TARGETS[task.kind].metric for task in asked))
+        advance.expect(len(named or known.tasks) * len(settings.methods) * folds)
+        found = benchmark.run_benchmark(
+            encoder, suite, data, out, tasks=named, settings=settings, genome=reference,
+            advance=lambda *_: advance(1), tell=say,
+        )  # fmt: skip
+    table = found.summary()
+    write_table(found.table(), out / "results.tsv")
+    write_table(found.scores(), out / "scores.tsv")
+    write_table(found.differences(settings.methods[0]), out / "differences.tsv")
+    kinds = {task.name: task.kind for task in known.tasks}
+    metric = " or ".join(dict.fromkeys(TARGETS[kinds[name]].metric for name in found.audits))
     draw_benchmark(table, out / "results.png", title=f"{known.name}, {model}", metric=metric)
-    facts = {"suite": known.name, "settings": settings, "model": describe_model(encoder), "audit": audits}
-    write_manifest(out / "manifest.json", **facts, cells=[cell._asdict() for cell in cells])
-    typer.echo(table.to_string(index=False, float_format=lambda x: f"{x:.3f}"))
-    failed = [name for name, found in audits.items() if found["verdict"] == "FAIL"]
-    if failed:
-        say(f"audit FAIL: {', '.join(failed)}; their scores are higher than on new sequences (manifest.json says why)")
-    say(f"wrote {out}")
-
-
-@commands.command(
-    epilog=examples(
-        "hexamer build-splice-suite -g hg38.fa -a gencode.gtf.gz --hold-out chr1 --hold-out chr9 --out splicing/",
-        "hexamer run-benchmark splicing/ splicing/ -g hg38.fa --methods ia3,cnn,weight-array --folds 1 --out results/",
-    )
-)
-def build_splice_suite(
-    genome: GenomeOption,
-    annotation: Annotated[
-        list[Path], typer.Option("--annotation", "-a", help="GTF or GFF3 of the genome; repeatable.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the suite.")],
-    hold_out: HoldOutOption = None,
-    window: Annotated[int, typer.Option(help="Bases of a window.")] = 6000,
-    most_unknown: Annotated[float, typer.Option(help="Share of N from which on a window is left out.")] = 0.05,
-    biotype: Annotated[str, typer.Option(help="Of the genes, where the files tell it; '' for all.")] = "protein_coding",
-    with_sites: Annotated[
-        bool, typer.Option("--with-sites", help="Learn from windows only that hold a splice site.")
-    ] = False,
-) -> None:
-    """Make a benchmark of splice sites.
-
-    Windows of genes with a class for every base, those of --hold-out as test: a suite for run-benchmark, and tables for
-    finetune --target bases.
-    """
-    from hexamer import benchmark
-    from hexamer.genome import Annotation, Genome
-    from hexamer.manifest import describe_file, write_manifest
-
-    check_folder(out)
-    if not hold_out:
-        raise SettingsError("nothing to test on; --hold-out with a contig or region would work")
-    reference = Genome(genome)
-    genes = Annotation(annotation, reference)
-    choice: dict[str, Any] = {"hold_out": hold_out, "window": window, "most_unknown": most_unknown}
-    choice |= {"biotype": biotype, "with_sites": with_sites}
-    made = benchmark.build_splice_suite(reference, genes, out, **choice)
-    inputs = {"genome": describe_file(genome), "annotation": [describe_file(path) for path in annotation]}
-    facts = {"transcripts": made.transcripts, "left_out": made.left_out, "splits": made.counts.to_dict("records")}
-    write_manifest(out / "manifest.json", settings=choice, inputs=inputs, **facts)
-    typer.echo(made.counts.to_string(index=False))
-    say(f"{made.transcripts:,} transcripts, one of each spliced gene")
-    say_reasons((reason, count) for reason, count in made.left_out.items() if count)
-    if genes.skipped:
-        say(f"{len(genes.skipped):,} contigs of the annotation are not in the genome, such as {genes.skipped[0]}")
+    facts = {"suite": known.name, "settings": settings, "model": describe_model(encoder), "audit": found.audits}
+    write_manifest(out / "manifest.json", **facts, cells=[cell._asdict() for cell in found.cells])
+    shown = [name for name in table.columns if name not in ("validation", "low", "high")]
+    typer.echo(table[shown].to_string(index=False, float_format=lambda x: f"{x:.3f}"))
+    if found.failed:
+        names = ", ".join(found.failed)
+        say(f"audit FAIL: {names}; their scores are higher than on new sequences (manifest.json says why)")
     say(f"wrote {out}")
 
 

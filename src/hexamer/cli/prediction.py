@@ -1,13 +1,14 @@
 """Learning from labelled sequences: `probe`, `finetune` and `predict`."""
 
 import shutil
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hexamer.cli.messages import examples, say
+from hexamer.cli.messages import examples, say, say_reasons
 from hexamer.cli.options import DeviceOption, ModelOption, check_folder, split_names
 from hexamer.cli.progress import counter
 from hexamer.errors import SettingsError
@@ -139,6 +140,7 @@ def finetune(
     from hexamer.training.finetune import FinetuneSettings
     from hexamer.training.finetune import finetune as fit_predictor
     from hexamer.training.predict import score_predictor
+    from hexamer.training.scores import CHOSEN
 
     fit: dict[str, Any] = {"adapter": {"kind": adapter, "rank": rank}, "steps": steps, "batch": batch, "seed": seed}
     fit |= {"accumulate": accumulate, "bf16": bf16, "evaluate_every": evaluate_every, "patience": patience}
@@ -161,7 +163,7 @@ def finetune(
             advance=lambda record: advance(1),
         )
     found.predictor.save(out)
-    scores = {"validation": found.fitted.best_score}
+    scores: dict[str, Any] = {"validation": found.fitted.best_score}
     if len(parts[2]):
         scores["test"] = score_predictor(found.predictor, parts[2].examples)
     trained, whole = found.predictor.count_trained()
@@ -170,8 +172,9 @@ def finetune(
     write_manifest(out / "manifest.json", **facts)
     shutil.rmtree(out / STATE, ignore_errors=True)
     say(f"{trained:,} of {whole:,} weights trained ({trained / whole:.2%}); best at step {found.fitted.best_step:,}")
-    for name, score in scores.items():
-        typer.echo(f"{name}\t{meaning.metric}\t{score:.4f}")
+    typer.echo(f"validation\t{CHOSEN[meaning.kind]}\t{found.fitted.best_score:.4f}")
+    for name, score in scores.get("test", {}).items():
+        typer.echo(f"test\t{name}\t{score:.4f}")
     say(f"wrote {out}; hexamer predict {out} uses it")
 
 
@@ -231,36 +234,56 @@ def _read_parts(
 @commands.command(
     epilog=examples(
         "hexamer predict promoters/ new.fa --out new.tsv",
-        "hexamer predict promoters/ peaks.bed --genome hg38.fa --out peaks.parquet",
+        "hexamer predict promoters/ calls.vcf.gz --genome hg38.fa --window 300 --out calls.tsv",
     )
 )
 def predict(
     predictor: Annotated[Path, typer.Argument(help="Folder that hexamer finetune wrote.")],
-    sequences: Annotated[Path, typer.Argument(metavar="INPUT", help="FASTA, or BED with --genome.")],
+    sequences: Annotated[Path, typer.Argument(metavar="INPUT", help="FASTA; BED, VCF or BCF with --genome.")],
     out: Annotated[Path, typer.Option("--out", "-o", help=".tsv or .parquet.")],
-    genome: Annotated[Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for BED.")] = None,
+    genome: Annotated[
+        Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for BED and variants.")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(help="Bases around a variant, best as many as the predictor learnt from.")
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Predict with a fine-tuned encoder.
 
-    The table has a row for each sequence, or for each base; every row of the input comes back.
+    The table has a row for each sequence, or for each base, or for each alternate allele with predictions for it and
+    for the reference; every row of the input comes back.
     """
-    from hexamer.genome import Genome, read_intervals, read_sequences
+    from hexamer.effects.predicted import predict_variants
+    from hexamer.genome import Genome, open_variants, read_intervals, read_sequences
     from hexamer.manifest import describe_file, write_manifest
     from hexamer.report import check_table_path, write_table
-    from hexamer.training.predict import predict_table
+    from hexamer.training.predict import predict as predict_table
     from hexamer.training.predictor import load_predictor
 
     check_table_path(out)
+    is_vcf = sequences.name.removesuffix(".gz").endswith((".vcf", ".bcf"))
     is_bed = sequences.name.removesuffix(".gz").endswith((".bed", ".narrowPeak", ".broadPeak"))
-    if is_bed and genome is None:
-        raise SettingsError(f"{sequences}: intervals need a genome; --genome FASTA would work")
+    if (is_bed or is_vcf) and genome is None:
+        what = "variants" if is_vcf else "intervals"
+        raise SettingsError(f"{sequences}: {what} need a genome; --genome FASTA would work")
+    if is_vcf != (window is not None):
+        raise SettingsError("--window belongs to variants, which need it; the length of training sequences would work")
     reference = Genome(genome) if genome is not None else None
-    items: Any = read_intervals(sequences) if is_bed else read_sequences(sequences)
     model = load_predictor(predictor, device=device)
-    with counter("sequences") as advance:
-        table = predict_table(model, items, reference, advance=advance)
+    if window is not None:
+        assert reference is not None
+        with open_variants(sequences, reference) as records, counter("variants") as advance:
+            alleles = (variant for record in records for variant in record.variants)
+            table = predict_variants(model, reference, alleles, window=window, advance=advance)
+    else:
+        items: Any = read_intervals(sequences) if is_bed else read_sequences(sequences)
+        with counter("sequences") as advance:
+            table = predict_table(model, items, reference, advance=advance)
     write_table(table, out)
-    inputs = {"input": describe_file(sequences), "predictor": str(predictor), "encoder": model.origin}
+    inputs: dict[str, Any] = {"input": describe_file(sequences), "predictor": str(predictor), "encoder": model.origin}
+    reasons = Counter(table["reason"])
+    inputs |= {"window": window, "reasons": {reason or "predicted": count for reason, count in reasons.items()}}
     write_manifest(out.with_name(out.name + ".manifest.json"), **inputs, rows=len(table))
+    say_reasons(reasons.items())
     say(f"wrote {out}")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from hexamer.errors import REASONS
 
 REMEDIES = {
+    "beyond_model": "shorter sequences, or fewer N, would work",
     "contig_missing": "its own names would work",
     "empty": "sequences with bases would work",
     "iupac": "alleles of A, C, G and T would work",

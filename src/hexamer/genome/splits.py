@@ -109,7 +109,7 @@ def place_region(genome: Genome, region: str) -> Interval:
     GenomeError, IntervalError
         If the contig is not in the genome, ends before the region, or the string has another form.
     """
-    if region in genome:
+    if region in genome or ":" not in region:
         chrom = genome.resolve(region)
         return Interval(chrom, 0, genome.length(chrom))
     asked = Interval.parse(region)

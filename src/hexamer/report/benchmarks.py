@@ -17,7 +17,7 @@ def draw_layers(table: pd.DataFrame, path: str | Path, *, title: str = "", metri
     Parameters
     ----------
     table : DataFrame
-        `layer`, `method`, `validation` and `test`, as `hexamer.training.probe.Probed.table`.
+        `layer`, `method`, `validation`, `test`, `low` and `high`, as `hexamer.training.probe.Probed.table`.
     path : str or Path
         `.png` or `.svg`.
     title : str
@@ -39,6 +39,7 @@ def draw_layers(table: pd.DataFrame, path: str | Path, *, title: str = "", metri
         for colour, marker, (method, rows) in zip(COLOURS, MARKERS, table.groupby("method", sort=False), strict=False):
             rows = rows.sort_values("layer")
             axis.plot(rows["layer"], rows["test"], color=colour, marker=marker, markersize=4, label=f"{method}, test")
+            axis.fill_between(rows["layer"], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
             axis.plot(rows["layer"], rows["validation"], color=colour, linestyle=":", label=f"{method}, validation")
         axis.set_xlabel("layer (0: token embedding)")
         axis.set_ylabel(metric)

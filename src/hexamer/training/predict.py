@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hexamer.errors import SequenceError
 from hexamer.genome import Genome, Interval
 from hexamer.training.finetune import Examples, check_targets, stack_predictions
 from hexamer.training.predictor import Predictor
+from hexamer.training.scores import Scores, all_scores
 
 _PIECE = 512  # sequences that are held at a time
 
 
-def predict_table(
+def predict(
     predictor: Predictor,
     sequences: Iterable[tuple[str, str] | Interval],
     genome: Genome | None = None,
@@ -43,23 +43,14 @@ def predict_table(
         row for each base, with `offset` from the sequence's first, 0-based, or for intervals its `start` and `end`);
         of classes also `prediction`, the most probable one; and `reason`, why a row has no prediction. Always in this
         order.
-
-    Raises
-    ------
-    SequenceError
-        If a sequence has more tokens than the encoder reads.
     """
     parts, left = [], iter(sequences)
     while piece := list(islice(left, _PIECE)):
         rows = [_read(item, genome) for item in piece]
+        rows = [(facts, bases, reason or _judge(predictor, bases)) for facts, bases, reason in rows]
         known = [i for i, (_, _, reason) in enumerate(rows) if not reason]
-        try:
-            found = dict(zip(known, predictor.predict([rows[i][1] for i in known], advance=advance), strict=True))
-        except SequenceError:
-            for i in known:  # tell of it by its name, not its place in the piece
-                predictor.tokenise([rows[i][1]], f"{rows[i][0]['name']}: sequence")
-            raise
-        parts += [_lay_out(predictor, facts, found.get(i), reason) for i, (facts, _, reason) in enumerate(rows)]
+        found = dict(zip(known, predictor.predict([rows[i][1] for i in known], advance=advance), strict=True))
+        parts += _lay_out(predictor, rows, found)
     columns = [*predictor.target.names, *(["prediction"] if predictor.target.kind in ("classes", "bases") else [])]
     if not parts:
         return pd.DataFrame(columns=["name", *columns, "reason"])
@@ -68,8 +59,8 @@ def predict_table(
     return table.reindex(columns=[*facts, *columns, "reason"])
 
 
-def score_predictor(predictor: Predictor, examples: Examples) -> float:
-    """Score predictions of known sequences, by the target's metric.
+def score_predictor(predictor: Predictor, examples: Examples) -> Scores:
+    """Judge predictions of known sequences.
 
     Parameters
     ----------
@@ -78,7 +69,8 @@ def score_predictor(predictor: Predictor, examples: Examples) -> float:
 
     Returns
     -------
-    float
+    dict of str to float
+        As `hexamer.training.scores.all_scores`, the target's own first.
 
     Raises
     ------
@@ -86,7 +78,7 @@ def score_predictor(predictor: Predictor, examples: Examples) -> float:
         As `hexamer.training.finetune`.
     """
     targets = check_targets(examples, predictor.target, "test")
-    return predictor.target.score(targets, stack_predictions(predictor.predict(examples.sequences), targets))
+    return all_scores(predictor.target, targets, stack_predictions(predictor.predict(examples.sequences), targets))
 
 
 def _read(item: tuple[str, str] | Interval, genome: Genome | None) -> tuple[dict[str, Any], str, str]:
@@ -103,21 +95,39 @@ def _read(item: tuple[str, str] | Interval, genome: Genome | None) -> tuple[dict
     return facts, genome.fetch_interval(item), "" if item.end > item.start else "empty"
 
 
-def _lay_out(predictor: Predictor, facts: dict[str, Any], found: Any, reason: str) -> pd.DataFrame:
-    names, target = predictor.target.names, predictor.target
+def _judge(predictor: Predictor, bases: str) -> str:
+    """Say why an encoder cannot read a sequence; empty if it can."""
+    most = predictor.encoder.config.max_tokens
+    if len(bases) < most:  # even of N alone, each a token
+        return ""
+    return "beyond_model" if len(predictor.encoder.tokenizer.encode([bases])[0]) > most else ""
+
+
+def _lay_out(
+    predictor: Predictor, rows: list[tuple[dict[str, Any], str, str]], found: dict[int, Any]
+) -> list[pd.DataFrame]:
+    """Give tables of rows in their order: one for all, or of bases one for each sequence."""
+    names, target = list(predictor.target.names), predictor.target
+    if target.kind == "bases":
+        return [_lay_out_bases(names, facts, found.get(i), reason) for i, (facts, _, reason) in enumerate(rows)]
+    values = np.full((len(rows), len(names)), np.nan, dtype=np.float32)
+    for i, row in found.items():
+        values[i] = row
+    table = pd.concat([pd.DataFrame([row[0] for row in rows]), pd.DataFrame(values, columns=names)], axis=1)
+    if target.kind == "classes":
+        table["prediction"] = [names[int(row.argmax())] if i in found else None for i, row in enumerate(values)]
+    return [table.assign(reason=[reason for _, _, reason in rows])]
+
+
+def _lay_out_bases(names: list[str], facts: dict[str, Any], found: Any, reason: str) -> pd.DataFrame:
     if found is None:
         return pd.DataFrame([facts | dict.fromkeys(names, np.float32(np.nan)) | {"reason": reason}])
-    values = np.atleast_2d(found)
-    table = pd.DataFrame(values, columns=list(names))
-    if target.kind in ("classes", "bases"):
-        table["prediction"] = [names[i] for i in values.argmax(1)]
-    places = range(len(table))
-    own = dict(facts)
-    if target.kind == "bases":
-        if "start" in facts:
-            turned = facts["strand"] == "-"
-            starts = [facts["end"] - 1 - i if turned else facts["start"] + i for i in places]
-            own |= {"start": starts, "end": [start + 1 for start in starts]}
-        else:
-            own["offset"] = pd.array(places, dtype="Int64")
+    table, own = pd.DataFrame(found, columns=names), dict(facts)
+    table["prediction"] = np.array(names, dtype=object)[found.argmax(1)]
+    if "start" in facts:
+        places = np.arange(len(table))
+        starts = facts["end"] - 1 - places if facts["strand"] == "-" else facts["start"] + places
+        own |= {"start": starts, "end": starts + 1}
+    else:
+        own["offset"] = pd.array(range(len(table)), dtype="Int64")
     return pd.concat([pd.DataFrame(own, index=table.index), table], axis=1).assign(reason="")

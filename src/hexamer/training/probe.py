@@ -19,6 +19,7 @@ import pandas as pd
 
 from hexamer.errors import SettingsError
 from hexamer.manifest import STRICT
+from hexamer.training.scores import resample_score
 from hexamer.training.targets import Target
 
 METHODS = ("logistic", "ridge", "mlp")
@@ -69,7 +70,8 @@ class Probed(NamedTuple):
     """What the probes found."""
 
     table: pd.DataFrame
-    """A row for each layer and method: `layer`, `method`, `setting`, `validation` and `test` (the target's score)."""
+    """A row for each layer and method: `layer`, `method`, `setting`, `validation`, `test` (the target's score), `low`
+    and `high` (the 95 % bootstrap interval of `test`)."""
     layer: int
     """The layer that did best on the validation rows."""
     method: str
@@ -128,7 +130,8 @@ def probe(
             setting, validation, model = _choose(x, targets, split, target, method, settings.seed)
             found = predict(model, x[split.test], target)
             row = {"layer": layer, "method": method, "setting": setting, "validation": validation}
-            rows.append(row | {"test": target.score(targets[split.test], found)})
+            _, low, high, _ = resample_score(target, targets[split.test], found).interval()
+            rows.append(row | {"test": target.score(targets[split.test], found), "low": low, "high": high})
             if best is None or is_better(validation, best[0]):
                 best = validation, rows[-1], found
             if advance:

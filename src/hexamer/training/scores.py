@@ -1,4 +1,4 @@
-"""All statistics that predictions are published with; a target's own `score` is the one that is chosen by.
+"""All statistics that predictions are published with, and how sure they are; a target's own `score` is chosen by.
 
 Not here: what statistics are (`hexamer.metrics`), targets (`targets`).
 """
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.metrics import auprc, auroc, mcc, pearson, spearman, top_k
+from hexamer.metrics import Resampled, auprc, auroc, mcc, pearson, resample, spearman, top_k
 from hexamer.training.targets import NO_CLASS, Kind, Target
 
 Scores = dict[str, float]
@@ -56,6 +56,43 @@ def all_scores(target: Target, targets: npt.ArrayLike, predictions: npt.ArrayLik
         return _of_bases(target, wanted, found)
     statistics = {"auroc": auroc, "auprc": auprc} if target.kind == "labels" else _VALUES
     return {name: _mean_over_columns(each, wanted, found) for name, each in statistics.items()}
+
+
+def resample_score(
+    target: Target, targets: npt.ArrayLike, predictions: npt.ArrayLike, *, n: int = 1000, seed: int = 0
+) -> Resampled:
+    """Compute a target's own score of sequences drawn with replacement, again and again.
+
+    Parameters
+    ----------
+    target : Target
+    targets, predictions : array
+        As `target.score`.
+    n : int
+        Resamples.
+    seed : int
+        Equal seeds draw the same sequences, whatever the predictions. Where some targets of an output are unknown, its
+        known ones are drawn on their own.
+
+    Returns
+    -------
+    Resampled
+        Of classes of bases without draws, for a reason: millions of bases would be ordered for each.
+    """
+    wanted, found = np.asarray(targets), np.asarray(predictions)
+    if target.kind == "bases":
+        return Resampled(target.score(wanted, found), np.full(n, np.nan), "bases are not resampled")
+    if target.kind == "classes":
+        return resample(mcc, wanted, found.argmax(-1), n=n, seed=seed)
+    statistic, known = auroc if target.kind == "labels" else pearson, ~np.isnan(wanted)
+    columns = [
+        resample(statistic, wanted[known[:, i], i], found[known[:, i], i], n=n, seed=seed)
+        for i in range(wanted.shape[1])
+    ]
+    told = [column for column in columns if not column.reason]
+    if not told:
+        return columns[0]
+    return Resampled(float(np.mean([column.estimate for column in told])), np.mean([c.draws for c in told], axis=0))
 
 
 def _of_classes(wanted: Array, found: Array) -> Scores:
