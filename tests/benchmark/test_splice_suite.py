@@ -25,7 +25,7 @@ def test_what_is_written_is_a_task(genes, tmp_path):
     genome, annotation = genes
     made = build_splice_suite(genome, annotation, tmp_path / "s", hold_out=("1:1-2,000",), window=200)
     assert made.transcripts == 2
-    assert made.left_out == {"too many N": 0, "across the edge of a held-out region": 0}
+    assert made.left_out == {"too many N": 0, "across the edge of a held-out region": 0, "without a site": 0}
     counts = made.counts.set_index("split")
     assert counts.loc["train"].tolist() == [4, 1, 1, 800]
     assert counts.loc["test"].tolist() == [4, 1, 1, 800]
@@ -48,6 +48,17 @@ def test_windows_across_an_edge_and_without_sites_are_left_out_and_counted(genes
     table = pd.read_parquet(tmp_path / "s" / "splicing" / "train.parquet")
     assert table["label"].str.contains("[12]").all()
     assert len(pd.read_parquet(tmp_path / "s" / "splicing" / "test.parquet")) == 4
+
+
+def test_short_windows_to_learn_from(genes, tmp_path):
+    genome, annotation = genes
+    build_splice_suite(genome, annotation, tmp_path / "s", hold_out=("1:1-2,000",), window=200, train_window=50)
+    data = load_task(read_suite(tmp_path / "s").task("splicing"), tmp_path / "s", genome=genome)
+    assert {len(each) for each in data.train.sequences} == {50}
+    assert {len(each) for each in data.test.sequences} == {200}
+    assert (data.train.targets > 0).any(axis=1).all()
+    assert (len(data.train), len(data.test)) == (2, 4)
+    assert data.task.length is None
 
 
 def test_mistakes_leave_nothing_behind(genes, tmp_path):

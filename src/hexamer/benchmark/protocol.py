@@ -178,8 +178,9 @@ def audit_task(data: TaskData, settings: BenchmarkSettings) -> dict[str, Any]:
 
 
 def task_target(data: TaskData) -> Target:
-    """Say what a task's heads predict: values as numbers, classes and labels as they are."""
-    options: dict[str, Any] = {"positive_weight": 1.0} if data.task.kind == "labels" else {}
+    """Say what a task's heads predict: values as numbers, classes and labels as they are, of bases rare classes too."""
+    known: dict[str, dict[str, Any]] = {"labels": {"positive_weight": 1.0}, "bases": {"balanced": True}}
+    options = known.get(data.task.kind, {})
     return make_target(data.task.kind, tuple(data.task.classes), **options)
 
 

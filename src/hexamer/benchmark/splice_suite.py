@@ -29,7 +29,7 @@ class SpliceSuite(NamedTuple):
     transcripts: int
     """Transcripts, one of each spliced gene."""
     left_out: dict[str, int]
-    """Windows that are in no split, by reason."""
+    """Windows to learn from, or as long, that are in no split, by reason."""
 
 
 def build_splice_suite(
@@ -39,6 +39,7 @@ def build_splice_suite(
     *,
     hold_out: Sequence[str],
     window: int = 6000,
+    train_window: int | None = None,
     most_unknown: float = 0.05,
     biotype: str = "protein_coding",
     with_sites: bool = False,
@@ -57,12 +58,14 @@ def build_splice_suite(
         Contigs or regions (`20:1,000,001-4,000,000`) whose windows are the test.
     window : int
         Bases of a window.
+    train_window : int, optional
+        Bases of a window to learn from; short ones that hold a site have more sites in as many bases.
     most_unknown : float
         Share of N from which on a window is left out.
     biotype : str
         Of the genes, where the annotation tells of biotypes; empty for all.
     with_sites : bool
-        Learn from windows only that hold a site; the test has all.
+        Learn from windows only that hold a site; the test has all. Always so with a `train_window`.
 
     Returns
     -------
@@ -77,16 +80,23 @@ def build_splice_suite(
     transcripts = choose_transcripts(annotation, biotype=biotype)
     if not transcripts:
         raise SettingsError(f"no gene of {biotype or 'any biotype'} is spliced; exons of transcripts would work")
-    tiles = label_windows(genome, transcripts, window=window, most_unknown=most_unknown)
-    table = tiles.table
-    side = split_by_region(table["chrom"].tolist(), table["start"], table["end"], regions)
-    left_out = {"too many N": tiles.unread, "across the edge of a held-out region": int((side == -1).sum())}
-    spliced = table["label"].str.contains("[12]", regex=True)
-    splits = {"train": table[(side == 0) & (spliced | (not with_sites))], "test": table[side == 1]}
-    if with_sites:
-        left_out["without a site"] = int(((side == 0) & ~spliced).sum())
+    tiles = {"test": label_windows(genome, transcripts, window=window, most_unknown=most_unknown)}
+    tiles["train"] = tiles["test"]
+    if train_window is not None:
+        tiles["train"] = label_windows(genome, transcripts, window=train_window, most_unknown=most_unknown)
+        with_sites = True
+    splits, left_out = {}, {"too many N": tiles["train"].unread}
+    for split, side in (("train", 0), ("test", 1)):
+        table = tiles[split].table
+        sides = split_by_region(table["chrom"].tolist(), table["start"], table["end"], regions)
+        spliced = table["label"].str.contains("[12]", regex=True)
+        chosen = (sides == side) & (spliced | (split == "test") | (not with_sites))
+        splits[split] = table[chosen]
+        if split == "train":
+            left_out["across the edge of a held-out region"] = int((sides == -1).sum())
+            left_out["without a site"] = int((sides == side).sum() - chosen.sum())
     for split, rows in splits.items():
-        if not spliced[rows.index].any():
+        if not rows["label"].str.contains("[12]", regex=True).any():
             raise SettingsError(f"{split}: no window has a splice site; other regions to hold out would work")
     folder = Path(out) / NAME
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +104,9 @@ def build_splice_suite(
         with write_atomically(folder / f"{split}.parquet") as temporary:
             rows.to_parquet(temporary, index=False, compression="zstd")
     with write_atomically(Path(out) / DEFINITION) as temporary:
-        temporary.write_text(_definition(window, {split: len(rows) for split, rows in splits.items()}))
+        temporary.write_text(
+            _definition(window if train_window is None else None, {split: len(rows) for split, rows in splits.items()})
+        )
     return SpliceSuite(pd.DataFrame([_count(*split) for split in splits.items()]), len(transcripts), left_out)
 
 
@@ -103,10 +115,11 @@ def _count(split: str, rows: pd.DataFrame) -> dict[str, object]:
     return {"split": split, "windows": len(rows), **sites, "bases": int(rows["label"].str.count("[012]").sum())}
 
 
-def _definition(window: int, sizes: dict[str, int]) -> str:
+def _definition(window: int | None, sizes: dict[str, int]) -> str:
+    length = f"length = {window}\n" if window else ""
     classes = ", ".join(f'"{name}"' for name in CLASSES)
     return (
         'about = "Where genes are spliced, base by base."\n\n'
         f'[[tasks]]\nname = "{NAME}"\nkind = "bases"\nclasses = [{classes}]\nmetric = "auprc"\ncategory = "splice"\n'
-        f"length = {window}\ntrain = {sizes['train']}\ntest = {sizes['test']}\n"
+        f"{length}train = {sizes['train']}\ntest = {sizes['test']}\n"
     )

@@ -26,6 +26,9 @@ def build_splice_suite(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the suite.")],
     hold_out: HoldOutOption = None,
     window: Annotated[int, typer.Option(help="Bases of a window.")] = 6000,
+    train_window: Annotated[
+        int | None, typer.Option(help="Bases of a window to learn from; then only those that hold a splice site.")
+    ] = None,
     most_unknown: Annotated[float, typer.Option(help="Share of N from which on a window is left out.")] = 0.05,
     biotype: Annotated[str, typer.Option(help="Of the genes, where the files tell it; '' for all.")] = "protein_coding",
     with_sites: Annotated[
@@ -46,7 +49,12 @@ def build_splice_suite(
         raise SettingsError("nothing to test on; --hold-out with a contig or region would work")
     reference = Genome(genome)
     genes = Annotation(annotation, reference)
-    choice: dict[str, Any] = {"hold_out": hold_out, "window": window, "most_unknown": most_unknown}
+    choice: dict[str, Any] = {
+        "hold_out": hold_out,
+        "window": window,
+        "train_window": train_window,
+        "most_unknown": most_unknown,
+    }
     choice |= {"biotype": biotype, "with_sites": with_sites}
     made = benchmark.build_splice_suite(reference, genes, out, **choice)
     inputs = {"genome": describe_file(genome), "annotation": [describe_file(path) for path in annotation]}
