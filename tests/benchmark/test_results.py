@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from hexamer.benchmark.protocol import BenchmarkSettings, Cell, predictions_path
-from hexamer.benchmark.results import compare_methods, list_scores, put_beside, resample_cells, summarise_cells
+from hexamer.benchmark.results import (
+    compare_methods,
+    list_histories,
+    list_scores,
+    put_beside,
+    resample_cells,
+    summarise_cells,
+)
 from hexamer.benchmark.task_data import Split, TaskData
 from hexamer.benchmark.tasks import METRICS, Suite, Task, read_suite
 from hexamer.metrics import mcc, resample
@@ -59,6 +66,13 @@ def test_nothing_to_compare_with():
         table = compare_methods(cells, reference=reference)
         assert list(table.columns) == ["task", "method", "folds", "difference", "sd2", "better", "low", "high", "p"]
         assert table.empty
+
+
+def test_histories_of_what_is_trained_in_steps():
+    looks = [{"step": 2, "loss": 0.5, "score": 0.1}, {"step": 4, "loss": 0.4, "score": 0.2}]
+    table = list_histories([*CELLS, cell("cnn", 1, 0.5, history=looks)])
+    assert table.to_numpy().tolist() == [["H3K4me3", "cnn", 1, 2, 0.5, 0.1], ["H3K4me3", "cnn", 1, 4, 0.4, 0.2]]
+    assert list_histories(CELLS).empty
 
 
 def test_published_numbers_stand_beside_ours_with_their_source():

@@ -103,6 +103,7 @@ def test_a_benchmark_from_end_to_end(run, flies, model_folder, tmp_path, monkeyp
     wanted = [tests[task, method] - tests[task, "probe"] for task, method in pairs if method != "probe"]
     assert differences["difference"].tolist() == pytest.approx(wanted)
     assert (tmp_path / "out" / "results.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "out" / "curves.png").read_bytes().startswith(b"\x89PNG")
     facts = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert facts["suite"] == "flies"
     assert facts["settings"]["methods"] == ["probe", "ia3", "kmer"]

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from hexamer.errors import OutputError
-from hexamer.report import draw_benchmark, draw_layers
+from hexamer.report import draw_benchmark, draw_curves, draw_layers
 
 NAN = float("nan")
 LAYERS = pd.DataFrame(
@@ -19,6 +19,27 @@ RESULTS = pd.DataFrame(
     [("H3", "probe", 0.5, 0.1), ("H3", "kmer", 0.4, NAN), ("enhancers", "probe", -0.1, 0.0)],
     columns=["task", "method", "test", "sd2"],
 )
+
+
+CURVES = pd.DataFrame(
+    [
+        (task, method, fold, step, step / 9)
+        for task in ("H3", "enhancers", "promoters", "TATA")
+        for method in ("ia3", "cnn")
+        for fold in (0, 1)
+        for step in (1, 2, 3)
+    ],
+    columns=["task", "method", "fold", "step", "score"],
+)
+
+
+def test_curves_have_a_panel_for_each_task_and_a_colour_for_each_method(tmp_path):
+    draw_curves(CURVES, tmp_path / "a.svg", title="fly", metric="MCC")
+    text = (tmp_path / "a.svg").read_text()
+    for word in ("fly", "H3", "enhancers", "promoters", "TATA", "ia3", "cnn", "MCC on the rows to choose by", "step"):
+        assert text.count(f">{word}<") == 1, word
+    draw_curves(CURVES[:6], tmp_path / "one.png")
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_layers_have_a_line_for_each_method_and_kind_of_rows(tmp_path):
@@ -54,7 +75,7 @@ def test_a_benchmark_of_many_methods_or_of_no_score(tmp_path):
     assert (tmp_path / "none.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(("draw", "table"), [(draw_layers, LAYERS), (draw_benchmark, RESULTS)])
+@pytest.mark.parametrize(("draw", "table"), [(draw_layers, LAYERS), (draw_benchmark, RESULTS), (draw_curves, CURVES)])
 def test_what_cannot_be_written_is_told_of(draw, table, tmp_path):
     with pytest.raises(OutputError, match=r"a\.pdf: a figure is written as \.png or \.svg"):
         draw(table, tmp_path / "a.pdf")

@@ -153,6 +153,27 @@ def list_scores(cells: Sequence[Cell]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "method", "metric", "folds", "test", "sd2"])
 
 
+def list_histories(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Scores on the rows to choose by, look by look.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+
+    Returns
+    -------
+    DataFrame
+        `task`, `method`, `fold`, `step`, `loss` (mean since the last look), `score`; of methods that are trained in
+        steps.
+    """
+    rows = [
+        {"task": cell.task, "method": cell.method, "fold": cell.fold, **look}
+        for cell in cells
+        for look in cell.facts.get("history", ())
+    ]
+    return pd.DataFrame(rows, columns=["task", "method", "fold", "step", "loss", "score"])
+
+
 def put_beside(cells: Sequence[Cell], suite: Suite, draws: Draws | None = None) -> pd.DataFrame:
     """Put what was published of the same tasks beside what was measured.
 

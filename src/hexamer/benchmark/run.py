@@ -12,7 +12,15 @@ import pandas as pd
 
 from hexamer.benchmark.methods import check_methods
 from hexamer.benchmark.protocol import BenchmarkSettings, Cell, audit_task, run_task
-from hexamer.benchmark.results import Draws, compare_methods, list_scores, put_beside, resample_cells, summarise_cells
+from hexamer.benchmark.results import (
+    Draws,
+    compare_methods,
+    list_histories,
+    list_scores,
+    put_beside,
+    resample_cells,
+    summarise_cells,
+)
 from hexamer.benchmark.task_data import load_task
 from hexamer.benchmark.tasks import Suite, read_suite
 from hexamer.genome import Genome
@@ -45,6 +53,10 @@ class BenchmarkRun:
     def scores(self) -> pd.DataFrame:
         """As `list_scores`."""
         return list_scores(self.cells)
+
+    def histories(self) -> pd.DataFrame:
+        """As `list_histories`."""
+        return list_histories(self.cells)
 
     def differences(self, reference: str) -> pd.DataFrame:
         """As `compare_methods`."""

@@ -55,7 +55,7 @@ def run_benchmark(
     from hexamer.genome import Genome
     from hexamer.manifest import make_settings, write_manifest
     from hexamer.model import describe_model, load_model
-    from hexamer.report import draw_benchmark, write_table
+    from hexamer.report import draw_benchmark, draw_curves, write_table
     from hexamer.training.targets import TARGETS
 
     fit = {"steps": steps, "batch": batch, "bf16": bf16}
@@ -83,6 +83,8 @@ def run_benchmark(
     kinds = {task.name: task.kind for task in known.tasks}
     metric = " or ".join(dict.fromkeys(TARGETS[kinds[name]].metric for name in found.audits))
     draw_benchmark(table, out / "results.png", title=f"{known.name}, {model}", metric=metric)
+    if len(histories := found.histories()):
+        draw_curves(histories, out / "curves.png", title=f"{known.name}, {model}", metric=metric)
     facts = {"suite": known.name, "settings": settings, "model": describe_model(encoder), "audit": found.audits}
     write_manifest(out / "manifest.json", **facts, cells=[cell._asdict() for cell in found.cells])
     shown = [name for name in table.columns if name not in ("validation", "low", "high")]

@@ -1,6 +1,6 @@
 """Saying it: figures and tables of results."""
 
-from hexamer.report.benchmarks import draw_benchmark, draw_layers
+from hexamer.report.benchmarks import draw_benchmark, draw_curves, draw_layers
 from hexamer.report.corpora import explain_corpus, show_corpus
 from hexamer.report.figures import check_figure_path, draw_effects, draw_evaluation, draw_training
 from hexamer.report.tables import (
@@ -16,6 +16,7 @@ __all__ = [
     "check_figure_path",
     "check_table_path",
     "draw_benchmark",
+    "draw_curves",
     "draw_effects",
     "draw_evaluation",
     "draw_layers",

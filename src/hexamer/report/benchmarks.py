@@ -97,3 +97,52 @@ def draw_benchmark(table: pd.DataFrame, path: str | Path, *, title: str = "", me
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         save_figure(figure, path)
+
+
+def draw_curves(table: pd.DataFrame, path: str | Path, *, title: str = "", metric: str = "score") -> None:
+    """Draw how scores on the rows to choose by grow with training, a panel for each task.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `task`, `method`, `fold`, `step` and `score`, as from `hexamer.benchmark.BenchmarkRun.histories`; a thin line
+        for each fold.
+    path : str or Path
+        `.png` or `.svg`.
+    title : str
+    metric : str
+        What the scores are.
+
+    Raises
+    ------
+    OutputError
+        As `draw_layers`.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    check_figure_path(path)
+    tasks, methods = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["method"]))
+    columns = min(3, max(len(tasks), 1))
+    rows = -(-max(len(tasks), 1) // columns)
+    with rc_context(STYLE | {"axes.spines.left": True}):
+        figure = Figure(figsize=(0.8 + 2.4 * columns, 0.9 + 1.9 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel in panels[len(tasks) :]:
+            panel.set_visible(False)
+        for panel, task in zip(panels, tasks, strict=False):
+            for number, method in enumerate(methods):
+                own = table[(table["task"] == task) & (table["method"] == method)]
+                colour = COLOURS[number % len(COLOURS)]
+                for fold, (_, part) in enumerate(own.groupby("fold")):
+                    label = method if fold == 0 and panel is panels[0] else None
+                    panel.plot(part["step"], part["score"], color=colour, linewidth=1, alpha=0.8, label=label)
+            panel.set_title(task, fontsize=8)
+            panel.grid(axis="y", color="#EEEEEE")
+            panel.set_axisbelow(True)
+        figure.supxlabel("step", fontsize=9)
+        figure.supylabel(f"{metric} on the rows to choose by", fontsize=9)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        save_figure(figure, path)
