@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hexamer.benchmark import copies
-from hexamer.benchmark.copies import find_copies
+from hexamer.benchmark.copies import LEAST_WORDS, find_copies, group_copies
 from hexamer.benchmark.sequences import Sequences
 from hexamer.genome import reverse_complement
 from hexamer.tokens import bases_to_codes
@@ -199,3 +199,30 @@ def test_sequences_without_bases_or_k_mers():
     assert found.groups[0][:2].tolist() == [-1, -1]
     assert find(["N"], ["ACGT" * 20]).table.empty
     assert find(["ACGT" * 20], ["N"]).table.empty
+
+
+@quick
+@given(st.lists(windows(), min_size=1, max_size=9))
+def test_groups_are_chains_of_copies(texts):
+    sequences = Sequences.of([bases_to_codes(text) for text in texts])
+    found = group_copies(sequences, k=K, threshold=0.4)
+    sizes = [sum(k_mers(text).values()) for text in texts]
+    near = np.eye(len(texts), dtype=bool)
+    for i, one in enumerate(texts):
+        for j, other in enumerate(texts):
+            same = one.upper() in (other.upper(), reverse_complement(other.upper()))
+            alike = min(sizes[i], sizes[j]) >= LEAST_WORDS and containment(one, other) >= 0.4
+            near[i, j] |= (same and any(base in "ACGT" for base in one)) or alike
+    for _ in texts:
+        near = near @ near
+    np.testing.assert_array_equal(found[:, None] == found[None, :], near)
+
+
+def test_groups_of_many_rows_with_sketches():
+    rng = np.random.default_rng(1)
+    sources = ["".join(rng.choice(list("ACGT"), 400)) for _ in range(30)]
+    rows = [source[start : start + 300] for source in sources for start in (0, 40, 80)]
+    order = rng.permutation(len(rows))
+    found = group_copies(Sequences.of([bases_to_codes(rows[i]) for i in order]))
+    wanted = order // 3
+    assert len(set(zip(found.tolist(), wanted.tolist(), strict=True))) == len(set(found.tolist())) == 30

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hexamer.benchmark.own_data import MOST_CLASSES, read_labelled
-from hexamer.errors import InputError
+from hexamer.benchmark.own_data import MOST_CLASSES, hold_out_rows, read_labelled
+from hexamer.benchmark.task_data import Split
+from hexamer.errors import InputError, SettingsError
 from hexamer.training.targets import NO_CLASS
 
 SEQUENCES = ["ACGTAC", "ggn", "TTTAA"]
@@ -168,3 +169,22 @@ def test_measurements_are_no_classes(tmp_path):
 def test_a_file_that_is_not_there(tmp_path, name):
     with pytest.raises(InputError, match=r"no such file|cannot be read"):
         read_labelled(tmp_path / name, "classes")
+
+
+def test_rows_are_held_out_with_what_is_like_them():
+    rng = np.random.default_rng(2)
+    sources = ["".join(rng.choice(list("ACGT"), 120)) for _ in range(20)]
+    sequences = [source[start : start + 100] for source in sources for start in (0, 10)]
+    regions = pd.DataFrame({"chrom": np.repeat([f"chr{i}" for i in range(10)], 4), "start": 0, "end": 100})
+    split = Split(sequences, np.zeros(40, dtype=np.int64), regions)
+    assert hold_out_rows(split, seed=1).sum() == 4
+    similar = hold_out_rows(split, by="similarity", seed=1)
+    assert similar.sum() == 4
+    np.testing.assert_array_equal(similar[::2], similar[1::2])
+    contigs = hold_out_rows(split, by="contigs", seed=1)
+    assert regions["chrom"][contigs].nunique() == 1
+    assert contigs.sum() == 4
+    with pytest.raises(SettingsError, match="rows have no place in a genome"):
+        hold_out_rows(Split(sequences, split.targets), by="contigs")
+    with pytest.raises(SettingsError, match="held out by 'luck'; rows, contigs, similarity would work"):
+        hold_out_rows(split, by="luck")

@@ -13,7 +13,7 @@ from hexamer.benchmark.methods import Methods
 from hexamer.benchmark.protocol import BenchmarkSettings, audit_task, hold_out, run_task, split_fold, task_target
 from hexamer.benchmark.task_data import Split, TaskData
 from hexamer.benchmark.tasks import Task
-from hexamer.errors import SequenceError, SettingsError
+from hexamer.errors import InputError, SequenceError, SettingsError
 from hexamer.model import load_model, save_model
 from hexamer.tokens import LetterReport
 from hexamer.training.fitting import FitSettings
@@ -347,3 +347,18 @@ def test_a_sequence_beyond_the_model_is_told_of_before_anything_is_learnt(encode
         run_task(encoder, long, tmp_path, replace(SETTINGS, methods=("kmer", "probe")))
     assert ran == []
     assert run_task(encoder, long, tmp_path, replace(SETTINGS, methods=("kmer",)))
+
+
+def test_folds_of_one_class_are_shuffled_again(encoder, ran, tmp_path):
+    data = task_of()
+    rare = np.zeros(60, dtype=np.int64)
+    rare[:5] = 1
+    few = replace(data, train=Split(data.train.sequences, rare))
+    settings = replace(SETTINGS, methods=("head",), folds=6)
+    plain = [split_fold(60, fold, settings)[1] for fold in range(6)]
+    assert any(not rare[rows].any() for rows in plain), "or this tests nothing"
+    cells = run_task(encoder, few, tmp_path, settings)
+    assert len(cells) == 6
+    rare[1:] = 0
+    with pytest.raises(InputError, match=r"fold 0: in 100 shuffles of 60 rows .* \(10%\) were all alike"):
+        run_task(encoder, replace(data, train=Split(data.train.sequences, rare)), tmp_path / "b", settings)

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 
 from hexamer.errors import GenomeError, IntervalError, SettingsError
 from hexamer.genome import Interval
-from hexamer.genome.splits import check_folds, place_region, split_by_block, split_by_contig, split_by_region
+from hexamer.genome.splits import (
+    check_folds,
+    hold_out_groups,
+    place_region,
+    split_by_block,
+    split_by_contig,
+    split_by_region,
+)
 
 PLACES = st.lists(st.tuples(st.sampled_from("123456789X"), st.integers(0, 50_000)), min_size=30, max_size=200)
 
@@ -69,3 +76,18 @@ def test_regions_and_contigs_are_found_in_a_genome(genome):
         place_region(genome, "7:1-2")
     with pytest.raises(IntervalError):
         place_region(genome, "20:0-5")
+
+
+@given(st.lists(st.integers(0, 12), min_size=20, max_size=200), st.floats(0.05, 0.5), st.integers(0, 5))
+def test_groups_are_held_out_whole_and_not_far_too_many(groups, share, seed):
+    counts = np.bincount(groups)
+    counts = counts[counts > 0]
+    if counts.min() > 2 * share * len(groups):
+        with pytest.raises(SettingsError, match="none can be held out"):
+            hold_out_groups(groups, share, seed=seed)
+        return
+    held = hold_out_groups(groups, share, seed=seed)
+    assert 0 < held.sum() <= max(2 * share * len(groups), 1)
+    for group in set(groups):
+        assert len(set(held[np.array(groups) == group])) == 1
+    np.testing.assert_array_equal(held, hold_out_groups(groups, share, seed=seed))

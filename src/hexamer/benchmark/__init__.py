@@ -2,7 +2,7 @@
 
 from hexamer.benchmark.audit import Audit, audit, read_sequences, show_audit
 from hexamer.benchmark.leaderboard import published
-from hexamer.benchmark.own_data import Labelled, read_labelled
+from hexamer.benchmark.own_data import HOLD_OUTS, Labelled, hold_out_rows, read_labelled
 from hexamer.benchmark.protocol import BenchmarkSettings, Cell, audit_task, run_task
 from hexamer.benchmark.results import compare_methods, list_scores, put_beside, summarise_cells
 from hexamer.benchmark.run import BenchmarkRun, run_benchmark
@@ -11,6 +11,7 @@ from hexamer.benchmark.task_data import Split, TaskData, load_task
 from hexamer.benchmark.tasks import Suite, Task, list_suites, read_suite
 
 __all__ = [
+    "HOLD_OUTS",
     "Audit",
     "BenchmarkRun",
     "BenchmarkSettings",
@@ -25,6 +26,7 @@ __all__ = [
     "audit_task",
     "build_splice_suite",
     "compare_methods",
+    "hold_out_rows",
     "list_scores",
     "list_suites",
     "load_task",

@@ -126,6 +126,50 @@ def find_copies(
     return Copies(table, (own, others), (too_short[0], too_short[1]))
 
 
+def group_copies(sequences: Sequences, *, k: int = 12, threshold: float = 0.4) -> Places:
+    """Group rows so that no row has a copy, or a near copy, in another group.
+
+    Parameters
+    ----------
+    sequences : Sequences
+    k, threshold
+        As `find_copies`.
+
+    Returns
+    -------
+    int64 array [N]
+        Number of each row's group, from 0. Copies of copies are in one group, however little the ends of such a chain
+        are alike. Of more than 20 near copies of a sequence the likeliest count.
+
+    Examples
+    --------
+    >>> from hexamer.tokens import bases_to_codes
+    >>> rows = ["ACGTTGCAAGCTTAGCATCGATTACGATCAGT", "GGGTTCACTATTACGCGTAAATTCGGACCCAT"]
+    >>> rows.append("ACTGATCGTAATCGATGCTAAGCTTGCAACGT")  # the first, from the other strand
+    >>> group_copies(Sequences.of([bases_to_codes(row) for row in rows])).tolist()
+    [0, 1, 0]
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    texts, own, _ = _group(sequences, sequences.take(np.zeros(0, dtype=np.int64)))
+    words = _count_words(texts, k)
+    long = np.flatnonzero(words >= LEAST_WORDS)
+    edges: Pairs = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+    if len(long):
+        known, rate = texts.take(long), _sampling(words[long])
+        edges = _candidates(known, known, k, threshold if rate == 1 else threshold / 2, rate, lambda n: None)
+        if rate > 1:
+            edges = _verify(known, known, k, edges)
+    enough = edges[2] >= threshold
+    pairs = (long[edges[0][enough]], long[edges[1][enough]])
+    graph = csr_array((np.ones(len(pairs[0]), dtype=np.int8), pairs), shape=(len(texts), len(texts)))
+    count, found = connected_components(graph, directed=False)
+    # Rows without a base are alike to none.
+    numbers = np.where(own >= 0, np.append(found, 0)[own >> 1], count + np.arange(len(own)))
+    return np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+
+
 class Members(NamedTuple):
     """Of each group the first training row, or -1, and its lowest and highest label; groups -1 and -2 are empty."""
 

@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
+from hexamer.benchmark.copies import group_copies
 from hexamer.benchmark.rows import Columns, read_rows
+from hexamer.benchmark.sequences import Sequences
 from hexamer.benchmark.targets import as_base_classes, as_targets
 from hexamer.benchmark.task_data import Split
-from hexamer.errors import InputError
+from hexamer.errors import InputError, SettingsError
 from hexamer.genome import Genome
+from hexamer.genome.splits import hold_out_groups
+from hexamer.tokens import bases_to_codes
 
+HOLD_OUTS = ("rows", "contigs", "similarity")
+"""What is never divided when rows are held out: nothing, contigs, or sequences that are copies or near copies."""
 MOST_CLASSES = 1000
 """Different words in a column beyond which it holds no classes."""
 _NOTHING = ("", "nan", "<NA>")
@@ -77,6 +84,41 @@ def read_labelled(
     own = "values" if kind == "bins" else kind
     targets = as_targets(rows.cells, own, found, str(path))  # type: ignore[arg-type]
     return Labelled(Split(rows.sequences, targets, rows.regions), found)
+
+
+def hold_out_rows(split: Split, share: float = 0.1, *, by: str = "rows", seed: int = 0) -> npt.NDArray[np.bool_]:
+    """Choose rows that are not learnt from.
+
+    Parameters
+    ----------
+    split : Split
+    share : float
+        Of the rows; at least one.
+    by : {"rows", "contigs", "similarity"}
+        Rows at random; whole contigs; or whole groups of sequences that are alike, as the audit finds them.
+    seed : int
+
+    Returns
+    -------
+    bool array [N]
+
+    Raises
+    ------
+    SettingsError
+        If rows have no contig, or no group is small enough.
+    """
+    if by not in HOLD_OUTS:
+        raise SettingsError(f"held out by {by!r}; {', '.join(HOLD_OUTS)} would work")
+    if by == "contigs":
+        if split.regions is None:
+            raise SettingsError("rows have no place in a genome; columns chrom, start and end would work")
+        return hold_out_groups(split.regions["chrom"].astype(str), share, seed=seed)
+    if by == "similarity":
+        groups = group_copies(Sequences.of([bases_to_codes(each) for each in split.sequences]))
+        return hold_out_groups(groups, share, seed=seed)
+    held = np.zeros(len(split), dtype=bool)
+    held[np.random.default_rng(seed).permutation(len(split))[: max(1, int(share * len(split)))]] = True
+    return held
 
 
 def _classes(cells: npt.NDArray[Any], path: Path) -> tuple[str, ...]:

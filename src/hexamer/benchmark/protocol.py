@@ -23,12 +23,14 @@ import pandas as pd
 from hexamer.benchmark.audit import audit
 from hexamer.benchmark.methods import BASELINES, METHODS, RANDOM, RATES, Methods, Places, check_methods
 from hexamer.benchmark.task_data import Split, TaskData
-from hexamer.errors import SequenceError, SettingsError
+from hexamer.errors import InputError, SequenceError, SettingsError
 from hexamer.manifest import STRICT, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
 from hexamer.training.fitting import FitSettings
 from hexamer.training.scores import CHOSEN, all_scores
 from hexamer.training.targets import Target, make_target
+
+_SHUFFLES = 100  # of one fold, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,7 @@ def run_task(
                 cell = _read_cell(path, key)
             else:
                 began = time.perf_counter()
-                learn, choose = split_fold(len(train), fold, settings)
+                learn, choose = _usable_fold(train, target, fold, settings)
                 rate = settings.rates.get(method, RATES.get(method.removeprefix(RANDOM), settings.fit.rate))
                 fit = replace(settings.fit, rate=rate, seed=settings.seed + fold)
                 found = methods.run(method, learn, choose, fit)
@@ -214,7 +216,7 @@ def hold_out(data: TaskData, settings: BenchmarkSettings) -> tuple[Split, Split]
     return train, test
 
 
-def split_fold(count: int, fold: int, settings: BenchmarkSettings) -> tuple[Places, Places]:
+def split_fold(count: int, fold: int, settings: BenchmarkSettings, *, again: int = 0) -> tuple[Places, Places]:
     """Shuffle training rows into those to learn from and those to choose by.
 
     Parameters
@@ -223,12 +225,14 @@ def split_fold(count: int, fold: int, settings: BenchmarkSettings) -> tuple[Plac
         Training rows.
     fold : int
     settings : BenchmarkSettings
+    again : int
+        Times that the fold was shuffled before, of no use.
 
     Returns
     -------
     learn, choose : int64 arrays
     """
-    rows = np.random.default_rng((settings.seed, fold)).permutation(count)
+    rows = np.random.default_rng((settings.seed, fold, *[again] * (again > 0))).permutation(count)
     held = min(max(1, round(settings.validation * count)), count - 1)
     return np.sort(rows[held:]), np.sort(rows[:held])
 
@@ -250,6 +254,22 @@ def _check_lengths(model: NucleotideTransformer, *splits: Split) -> None:
                     f"a sequence of {len(sequence):,} bases (row {row:,}) is {count - 1:,} tokens; the model reads "
                     f"{most - 1:,}: shorter windows, or fewer N, would work"
                 )
+
+
+def _usable_fold(train: Split, target: Target, fold: int, settings: BenchmarkSettings) -> tuple[Places, Places]:
+    """Give a fold whose rows differ, to learn from and to choose by: of few rows, some shuffles have one class only."""
+    for again in range(_SHUFFLES):
+        parts = split_fold(len(train), fold, settings, again=again)
+        try:
+            for rows in parts:
+                target.check(train.examples.targets[rows])
+        except InputError:
+            continue
+        return parts
+    raise InputError(
+        f"fold {fold}: in {_SHUFFLES} shuffles of {len(train):,} rows those to learn from or to choose by "
+        f"({settings.validation:.0%}) were all alike; more rows, or a larger share, would work"
+    )
 
 
 def _key(model: NucleotideTransformer, data: TaskData, method: str, settings: BenchmarkSettings) -> str:

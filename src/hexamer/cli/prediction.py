@@ -30,6 +30,9 @@ LabelOption = Annotated[
 ]
 NamesOption = Annotated[str | None, typer.Option(help="Comma list: what classes 0, 1, ... or outputs are called.")]
 SequenceOption = Annotated[str, typer.Option(help="Column of sequences; by default sequence or seq.")]
+HoldOutByOption = Annotated[
+    str, typer.Option(help="How the tenth is drawn: rows, whole contigs, or similarity (near copies stay together).")
+]
 ReferenceOption = Annotated[
     Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for tables of chrom, start and end.")
 ]
@@ -51,6 +54,7 @@ def probe(
     names: NamesOption = None,
     sequence: SequenceOption = "",
     genome: ReferenceOption = None,
+    hold_out_by: HoldOutByOption = "rows",
     methods: Annotated[str, typer.Option(help="Comma list of logistic, ridge, mlp.")] = "logistic,mlp",
     layers: Annotated[str | None, typer.Option(help="Comma list, -1 the last; all by default.")] = None,
     seed: Annotated[int, typer.Option(help="Of the rows to choose by, and of perceptrons.")] = 0,
@@ -76,6 +80,7 @@ def probe(
     if target == "bases":
         raise SettingsError("probe: classes of bases need a fine-tuned head; hexamer finetune would work")
     reading: dict[str, Any] = {"label": label, "names": names, "sequence": sequence, "genome": genome, "seed": seed}
+    reading["hold_out_by"] = hold_out_by
     parts, meaning, facts = _read_parts(train, validation, test, target, **reading)
     encoder = load_model(model, device=device)
     with counter("sequences") as advance:
@@ -113,6 +118,7 @@ def finetune(
     names: NamesOption = None,
     sequence: SequenceOption = "",
     genome: ReferenceOption = None,
+    hold_out_by: HoldOutByOption = "rows",
     adapter: Annotated[str, typer.Option(help="ia3, lora, full (all weights), or head (that alone).")] = "ia3",
     rank: Annotated[int, typer.Option(help="Of LoRA.")] = 1,
     steps: Annotated[
@@ -149,6 +155,7 @@ def finetune(
     settings = make_settings(FinetuneSettings, chosen, "finetune")
     check_folder(out)
     reading: dict[str, Any] = {"label": label, "names": names, "sequence": sequence, "genome": genome, "seed": seed}
+    reading["hold_out_by"] = hold_out_by
     parts, meaning, facts = _read_parts(train, validation, test, target, balanced=balanced, **reading)
     encoder = load_model(model, device=device)
     with counter("steps") as advance:
@@ -189,12 +196,13 @@ def _read_parts(
     sequence: str,
     genome: Path | None,
     seed: int,
+    hold_out_by: str,
     balanced: bool = False,
 ) -> tuple[list[Any], Any, dict[str, Any]]:
     """Rows to learn from, to choose by and to report on; what they mean; and what a manifest says of them."""
     import numpy as np
 
-    from hexamer.benchmark import read_labelled
+    from hexamer.benchmark import HOLD_OUTS, hold_out_rows, read_labelled
     from hexamer.genome import Genome
     from hexamer.manifest import describe_file
     from hexamer.training.finetune import check_targets
@@ -206,6 +214,8 @@ def _read_parts(
         raise SettingsError(f"--balanced: of no use with --target {kind}; without would work")
     if seed < 0:
         raise SettingsError(f"--seed {seed}; from 0 would work")
+    if hold_out_by not in HOLD_OUTS:
+        raise SettingsError(f"--hold-out-by {hold_out_by}; {', '.join(HOLD_OUTS)} would work")
     options: dict[str, Any] = {"columns": split_names(label) if label else (), "sequence": sequence}
     options["genome"] = Genome(genome) if genome is not None else None
     called = split_names(names) if names else ()
@@ -216,9 +226,8 @@ def _read_parts(
         for path in (validation, test)
     )
     if held is None:
-        order = np.random.default_rng(seed).permutation(len(learn))
-        tenth = max(1, len(learn) // 10)
-        learn, held = learn.take(np.sort(order[tenth:])), learn.take(np.sort(order[:tenth]))
+        chosen = hold_out_rows(learn, by=hold_out_by, seed=seed)
+        learn, held = learn.take(np.flatnonzero(~chosen)), learn.take(np.flatnonzero(chosen))
     parts = [learn, held, asked if asked is not None else learn.take([])]
     target = make_target(kind, first.names, **({"balanced": True} if balanced else {}))
     check_targets(learn.examples, target, str(train))

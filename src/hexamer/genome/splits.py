@@ -90,6 +90,46 @@ def split_by_block(chroms: Sequence[str], starts: npt.ArrayLike, folds: int = 5,
     return _assign(keys, counts, folds)
 
 
+def hold_out_groups(groups: npt.ArrayLike, share: float, *, seed: int = 0) -> npt.NDArray[np.bool_]:
+    """Choose whole groups, in random order, until they have a share of the rows.
+
+    Parameters
+    ----------
+    groups : array [N]
+        Group of each row: its contig, or what it is alike to.
+    share : float
+        Of the rows, more than 0 and less than 1.
+    seed : int
+
+    Returns
+    -------
+    bool array [N]
+        Rows that are held out. A group that would make them more than twice the share is passed over.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such group.
+
+    Examples
+    --------
+    >>> hold_out_groups(["a", "a", "b", "c", "c", "c"], 0.3, seed=1).tolist()
+    [True, True, False, False, False, False]
+    """
+    _, numbers, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    wanted, held, chosen = share * len(numbers), 0, np.zeros(len(sizes), dtype=bool)
+    for group in np.random.default_rng(seed).permutation(len(sizes)):
+        if held < wanted and held + sizes[group] <= max(2 * wanted, 1):
+            chosen[group] = True
+            held += sizes[group]
+    if not held:
+        raise SettingsError(
+            f"{len(sizes):,} groups, the smallest of {sizes.min():,} of {len(numbers):,} rows: none can be held out; "
+            "rows of your own to choose by would work"
+        )
+    return chosen[numbers]
+
+
 def place_region(genome: Genome, region: str) -> Interval:
     """Find a region string, or a whole contig, in a genome.
 
