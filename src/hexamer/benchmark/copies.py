@@ -147,7 +147,7 @@ def group_copies(sequences: Sequences, *, k: int = 12, threshold: float = 0.4) -
     >>> rows = ["ACGTTGCAAGCTTAGCATCGATTACGATCAGT", "GGGTTCACTATTACGCGTAAATTCGGACCCAT"]
     >>> rows.append("ACTGATCGTAATCGATGCTAAGCTTGCAACGT")  # the first, from the other strand
     >>> group_copies(Sequences.of([bases_to_codes(row) for row in rows])).tolist()
-    [0, 1, 0]
+    [1, 0, 1]
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
