@@ -67,6 +67,8 @@ class Cohort:
     ----------
     samples : tuple of str
         In the order asked for.
+    columns : int array [S]
+        Their columns among those of the file.
     contigs : dict of str to str
         The genome's own name of each contig that both have, to the file's.
 
@@ -94,7 +96,7 @@ class Cohort:
         self.file = GenotypeFile(path, cache=cache)
         try:
             self.samples = tuple(self.file.samples if samples is None else samples)
-            self._columns = np.array(
+            self.columns = np.array(
                 find_samples(self.samples, samples=self.file.samples, file=str(path)), dtype=np.intp
             )
             self.contigs = match_contigs(self.file.contigs, genome, file=str(path))
@@ -226,7 +228,7 @@ class Cohort:
                 found = read_alleles(record.text, samples=len(self.file.samples), alternates=len(record.alts))
             except VariantError as problem:
                 raise VariantError(f"{file}: record {record.chrom}:{record.pos}: {problem}") from None
-            alleles[i], doubtful[i] = found.alleles[self._columns], found.doubtful[self._columns]
+            alleles[i], doubtful[i] = found.alleles[self.columns], found.doubtful[self.columns]
         return _Region(reference, edits, alleles, doubtful, records)
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""What this person would express: cohorts, models of genotypes and of sequences, and how well they predict."""

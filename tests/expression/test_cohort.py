@@ -1,0 +1,150 @@
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.conftest import PEOPLE, write_people
+
+from hexamer.errors import InputError, SettingsError
+from hexamer.expression.cohort import (
+    Dosages,
+    common,
+    iterate_folds,
+    match_people,
+    read_dosages,
+    read_expression,
+    split_people,
+    standardise,
+)
+from hexamer.genome import Cohort, Variant
+
+TABLE = pd.DataFrame(
+    {
+        "gene_id": ["g1", "g2"],
+        "chrom": ["20", "21"],
+        "tss": [5, 9],
+        "strand": ["+", "-"],
+        "ann": [1.5, -2.0],
+        "bob": [0, 3],
+    }
+)
+
+
+@pytest.mark.parametrize("name", ["e.tsv", "e.csv", "e.tsv.gz", "e.parquet"])
+def test_tables_of_genes_and_people(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        TABLE.to_parquet(path)
+    else:
+        TABLE.to_csv(path, sep="," if ".csv" in name else "\t", index=False)
+    found = read_expression(path)
+    assert found.samples == ("ann", "bob")
+    assert found.values.tolist() == [[1.5, 0], [-2, 3]]
+    assert found.genes.to_numpy().tolist() == [["g1", "20", 4, "+"], ["g2", "21", 8, "-"]]
+    assert found.take(("bob",)).values.tolist() == [[0], [3]]
+    assert found.take_genes(np.array([False, True])).genes["gene_id"].tolist() == ["g2"]
+
+
+def test_bed_as_tensorqtl_has_it(tmp_path):
+    path = tmp_path / "e.bed.gz"
+    with gzip.open(path, "wt") as file:
+        file.write("#chr\tstart\tend\tphenotype_id\tann\tbob\nchr20\t4\t5\tg1\tNA\t2\n")
+    found = read_expression(path)
+    assert found.genes.to_numpy().tolist() == [["g1", "chr20", 4, "+"]]
+    assert np.isnan(found.values[0, 0])
+    assert found.values[0, 1] == 2
+
+
+def test_people_are_those_who_were_genotyped(tmp_path):
+    TABLE.assign(best_r2=[0.5, 0.1]).to_csv(tmp_path / "e.tsv", sep="\t", index=False)
+    assert read_expression(tmp_path / "e.tsv").samples == ("ann", "bob", "best_r2")
+    found = read_expression(tmp_path / "e.tsv", samples=("cat", "bob", "ann"))
+    assert found.samples == ("ann", "bob")
+    matched = match_people(found, ("cat", "bob"))
+    assert matched == (("bob",), ("ann",), ("cat",))
+    with pytest.raises(InputError, match=r"no person was both measured \(ann, bob\) and genotyped \(dan\)"):
+        match_people(found, ("dan",))
+
+
+MISTAKES = {
+    "no file": (None, "no such file"),
+    "no gene": ("gene_id\tchrom\ttss\tann\n", "holds no genes"),
+    "no columns": ("a\tb\n1\t2\n", "gene_id, chrom and tss"),
+    "a word": ("gene_id\tchrom\ttss\tann\tbob\ng1\t20\t5\tx\t1\n", "g1 of ann is 'x'"),
+    "a gene twice": ("gene_id\tchrom\ttss\tann\ng1\t20\t5\t1\ng1\t20\t6\t2\n", "gene g1 has two rows"),
+    "no place": ("gene_id\tchrom\ttss\tann\ng1\t20\tfar\t1\n", "tss of g1 is no number"),
+    "nobody": ("gene_id\tchrom\ttss\tbiotype\ng1\t20\t5\tx\n", "no column of a person's values"),
+    "nobody who is known": ("gene_id\tchrom\ttss\tbob\ng1\t20\t5\t1\n", "none of its columns"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_one_line(tmp_path, case):
+    text, part = MISTAKES[case]
+    if text is not None:
+        (tmp_path / "e.tsv").write_text(text)
+    with pytest.raises(InputError, match=r"e\.tsv: ") as found:
+        read_expression(tmp_path / "e.tsv", samples=("ann",) if case == "nobody who is known" else None)
+    assert part in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+def test_copies_of_each_allele(tmp_path):
+    records = [
+        "20\t3\t.\tG\tA,GTT\t.\t.\t.\tGT\t1|2\t0/1\t.|1",
+        "20\t7\t.\tG\tC\t.\t.\t.\tGT\t1\t0|0\t1/1",
+        "20\t12\t.\tT\tC\t.\t.\t.\tGT\t0|1\t0|0\t0|0",
+    ]
+    path, genome = write_people(tmp_path, records)
+    with Cohort(path, genome, cache=tmp_path) as cohort:
+        found = read_dosages(cohort, "chr20", 2, 11)
+        assert [str(each) for each in found.variants] == ["20:3:G:A", "20:3:G:GTT", "20:7:G:C"]
+        np.testing.assert_array_equal(found.values, [[1, 1, 2], [1, 0, 0], [np.nan, np.nan, 2]])
+        assert read_dosages(cohort, "21", 0, 20).values.shape == (3, 0)
+    with Cohort(path, genome, samples=("cat", "ann"), cache=tmp_path) as cohort:
+        np.testing.assert_array_equal(read_dosages(cohort, "20", -5, 11).values[:, 2], [2, 2])
+    assert PEOPLE == ("ann", "bob", "cat")
+
+
+def test_frequencies_and_means_are_of_those_who_are_learnt_from():
+    values = np.array(
+        [[0, 2, 0, np.nan, 1], [1, 2, 0, 1, np.nan], [np.nan, 2, 0, 2, np.nan], [2, 0, 2, 0, 1]], dtype=float
+    )
+    dosages = Dosages([Variant("20", i, "A", "C") for i in range(1, 6)], values)
+    found = common(dosages, np.array([True, True, True, False]), frequency=0.1)
+    assert [each.pos for each in found.variants] == [1, 4]
+    np.testing.assert_allclose(found.values, [[0, 1.5], [1, 1], [0.5, 2], [2, 0]])
+    other = common(dosages._replace(values=np.vstack([values[:3], [0, 1, 1, 2, 2]])), np.arange(3), frequency=0.1)
+    assert [each.pos for each in other.variants] == [1, 4]
+
+
+@given(st.integers(2, 60), st.integers(2, 9), st.integers(0, 3))
+def test_folds_are_even_and_of_the_seed(count, folds, seed):
+    if folds > count:
+        with pytest.raises(SettingsError, match="folds of"):
+            split_people(count, folds, seed=seed)
+        return
+    found = split_people(count, folds, seed=seed)
+    sizes = np.bincount(found, minlength=folds)
+    assert sizes.max() - sizes.min() <= 1
+    np.testing.assert_array_equal(found, split_people(count, folds, seed=seed))
+    seen = np.zeros(count)
+    for fold, learn in iterate_folds(found):
+        np.testing.assert_array_equal(learn, found != fold)
+        seen += ~learn
+    assert (seen == 1).all()
+
+
+def test_folds_of_populations():
+    assert split_people(4, 2, groups=["GBR", "FIN", "GBR", "FIN"]).tolist() == [1, 0, 1, 0]
+    with pytest.raises(SettingsError, match="3 folds of 2 groups"):
+        split_people(4, 3, groups=["GBR", "FIN", "GBR", "FIN"])
+
+
+def test_expression_is_standardised_by_those_who_are_learnt_from():
+    learn = np.array([True, True, False])
+    np.testing.assert_allclose(standardise(np.array([1.0, 3.0, 9.0]), learn), [-1, 1, 7])
+    np.testing.assert_allclose(standardise(np.array([1.0, 3.0, -9.0]), learn)[:2], [-1, 1])
+    assert standardise(np.array([2.0, 2.0, 9.0]), learn).tolist() == [0, 0, 0]
