@@ -105,13 +105,26 @@ def test_where_places_are_known_whole_contigs_are_held_out():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_training_keeps_a_contig(seed):
-    for counts in ((1, 59), (3, 3, 54), (30, 30)):
-        train, test = hold_out(placed(*counts)[0], replace(SETTINGS, seed=seed))
-        assert len(train)
-        assert len(test)
-    train, test = hold_out(placed(60)[0], SETTINGS)
-    assert (len(train), len(test)) == (48, 12)  # of one contig, at random
+def test_the_test_is_of_whole_contigs_and_about_as_many_rows_as_asked_for(seed):
+    settings = replace(SETTINGS, seed=seed)
+    for counts in ((14, 46), (10, 10, 40), (5, 5, 10, 10, 30)):
+        train, test = hold_out(placed(*counts)[0], settings)
+        assert len(train) + len(test) == 60
+        assert 6 <= len(test) <= 24
+        assert not set(train.regions["chrom"]) & set(test.regions["chrom"])
+    with pytest.raises(SettingsError, match="no whole groups are about 20% of them"):
+        hold_out(placed(1, 59)[0], settings)
+    train, test = hold_out(placed(1, 59)[0], replace(settings, hold_out_by="rows"))
+    assert (len(train), len(test)) == (48, 12)
+
+
+def test_of_one_contig_blocks_are_held_out():
+    data, regions = placed(60)
+    starts = np.repeat(np.arange(12) * 1_000_000, 5)
+    split = replace(data.train, regions=regions.assign(start=starts, end=starts + 60))
+    train, test = hold_out(replace(data, train=split), SETTINGS)
+    assert not set(train.regions["start"]) & set(test.regions["start"])
+    assert len(test) == 15
 
 
 def test_the_most_training_rows_are_drawn_at_random_in_their_order():

@@ -86,8 +86,24 @@ def test_resamples_are_of_the_targets_own_score(kind):
     np.testing.assert_array_equal(again.draws, found.draws)
 
 
-def test_resamples_of_bases_are_not_made():
+def test_resamples_of_bases_are_of_whole_sequences():
     targets, predictions, names = cases()["bases"]
-    found = resample_score(make_target("bases", names), targets, predictions, n=5)
-    assert found.interval().reason == "bases are not resampled"
-    assert np.isnan(found.draws).all()
+    target = make_target("bases", names)
+    found = resample_score(target, targets, predictions, n=100)
+    assert found.estimate == pytest.approx(target.score(targets, predictions))
+    assert found.draws.shape == (20,)
+    low, high = found.interval()[1:3]
+    assert low <= found.estimate <= high
+    alone = resample_score(target, targets[:1], predictions[:1], n=100)
+    np.testing.assert_allclose(alone.draws, alone.estimate)
+
+
+def test_a_label_that_is_rare_does_not_take_the_interval():
+    rng = np.random.default_rng(2)
+    labels = np.zeros((300, 20))
+    labels[:150, ::2] = 1
+    labels[:2, 1::2] = 1  # often in no draw
+    predictions = labels + rng.normal(size=labels.shape)
+    found = resample_score(make_target("labels", tuple(map(str, range(20)))), labels, predictions, n=200)
+    assert np.isfinite(found.draws).all()
+    assert found.interval().low < found.estimate

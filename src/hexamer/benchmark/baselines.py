@@ -109,9 +109,9 @@ class ConvolutionalNetwork(nn.Module):
         return torch.cat(parts).numpy()
 
 
-def as_numbers(sequences: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Bases as numbers, int64 [N, longest]: 0 to 3, 4 for other letters, 5 behind the end."""
-    found = np.full((len(sequences), max(map(len, sequences), default=1)), 5, dtype=np.int64)
+def as_numbers(sequences: Sequence[str], width: int = 1) -> npt.NDArray[np.int64]:
+    """Bases as numbers, int64 [N, longest, or width if that is more]: 0 to 3, 4 for other letters, 5 behind the end."""
+    found = np.full((len(sequences), max(width, *map(len, sequences))), 5, dtype=np.int64)
     for row, sequence in zip(found, sequences, strict=True):
         codes = bases_to_codes(sequence)
         row[: len(codes)] = codes
@@ -148,7 +148,9 @@ def fit_network(
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = ConvolutionalNetwork(target.fitted(train[1]), channels).to(device)
-    bases, held = as_numbers(train[0]), as_numbers(validation[0])
+    # Classes of bases are as wide as the longest sequence of all, which may be in another part.
+    widths = [part[1].shape[1] if target.kind == "bases" else 1 for part in (train, validation)]
+    bases, held = (as_numbers(part[0], width) for part, width in zip((train, validation), widths, strict=True))
 
     def draw(step: int) -> list[tuple[Tensor, Tensor, Tensor]]:
         rows = draw_examples(len(bases), settings.batch, settings.seed, step)

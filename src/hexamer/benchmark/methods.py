@@ -33,7 +33,7 @@ BASELINES = ("kmer", "weight-array", *CHANNELS)
 RANDOM = "random-"
 METHODS = (*ENCODER_METHODS, *(RANDOM + name for name in ENCODER_METHODS), *BASELINES)
 """`probe` is logistic regression on the best layer; `random-` methods have an encoder of the same size that never
-learnt anything."""
+learnt anything, another one in each fold where it is fine-tuned."""
 RATES = {"full": 1e-4, "cnn": 1e-3, "cnn-large": 1e-4}
 """Learning rates of methods that 3e-3, for adapters, does not suit."""
 WORDS = (3, 4, 5, 6)
@@ -41,6 +41,8 @@ WORDS = (3, 4, 5, 6)
 ORDERS = (0, 1, 2, 3)
 """Orders that weight arrays are tried with."""
 _POOLED = ("probe", "mlp", "kmer", "random-probe", "random-mlp")
+STEPLESS = (*_POOLED, "weight-array")
+"""Methods that are not trained in steps."""
 
 
 class Outcome(NamedTuple):
@@ -100,7 +102,7 @@ class Methods:
         is_random, name = method.startswith(RANDOM), method.removeprefix(RANDOM)
         if name in ("probe", "mlp"):
             return self._run_probe(name, learn, choose, fit.seed, is_random=is_random)
-        encoder = randomised(self.model) if is_random else self.model
+        encoder = randomised(self.model, fit.seed) if is_random else self.model
         adapter = replace(fit.adapter, kind=name)  # type: ignore[arg-type]
         return self._run_finetune(encoder, learn, choose, replace(fit, adapter=adapter))
 
@@ -135,7 +137,8 @@ class Methods:
         weights = sum(p.numel() for p in network.parameters())
         facts: dict[str, Any] = {"best_step": fitted.best_step, "trained": weights, "weights": weights}
         facts["history"] = fitted.history
-        found = network.predict(as_numbers(self.test.sequences))
+        width = self.test.targets.shape[1] if self.target.kind == "bases" else 1
+        found = network.predict(as_numbers(self.test.sequences, width))
         return Outcome(found, fitted.best_score, facts)
 
     def _run_kmers(self, learn: Places, choose: Places) -> Outcome:
@@ -166,10 +169,10 @@ class Methods:
         return Outcome(found.predict(self.test.sequences, self.test.targets.shape[1]), score, {"order": found.order})
 
 
-def randomised(model: NucleotideTransformer) -> NucleotideTransformer:
-    """Make an encoder of the same size that never learnt anything, always the same."""
+def randomised(model: NucleotideTransformer, seed: int = 0) -> NucleotideTransformer:
+    """Make an encoder of the same size that never learnt anything: the same for a seed."""
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return NucleotideTransformer(model.config).to(model.device).eval().requires_grad_(False)
 
 

@@ -22,6 +22,8 @@ from hexamer.tokens import bases_to_codes
 
 HOLD_OUTS = ("rows", "contigs", "similarity")
 """What is never divided when rows are held out: nothing, contigs, or sequences that are copies or near copies."""
+BLOCK = 1_000_000
+"""Bases that are not divided where all rows are on one contig."""
 MOST_CLASSES = 1000
 """Different words in a column beyond which it holds no classes."""
 _NOTHING = ("", "nan", "<NA>")
@@ -95,7 +97,8 @@ def hold_out_rows(split: Split, share: float = 0.1, *, by: str = "rows", seed: i
     share : float
         Of the rows; at least one.
     by : {"rows", "contigs", "similarity"}
-        Rows at random; whole contigs; or whole groups of sequences that are alike, as the audit finds them.
+        Rows at random; whole contigs, or of a single one blocks of a million bases; or whole groups of sequences that
+        are alike, as the audit finds them.
     seed : int
 
     Returns
@@ -112,7 +115,10 @@ def hold_out_rows(split: Split, share: float = 0.1, *, by: str = "rows", seed: i
     if by == "contigs":
         if split.regions is None:
             raise SettingsError("rows have no place in a genome; columns chrom, start and end would work")
-        return hold_out_groups(split.regions["chrom"].astype(str), share, seed=seed)
+        groups: Any = split.regions["chrom"].astype(str)
+        if groups.nunique() == 1:  # blocks of it
+            groups = split.regions["start"] // BLOCK
+        return hold_out_groups(groups, share, seed=seed)
     if by == "similarity":
         groups = group_copies(Sequences.of([bases_to_codes(each) for each in split.sequences]))
         return hold_out_groups(groups, share, seed=seed)
@@ -127,6 +133,10 @@ def _classes(cells: npt.NDArray[Any], path: Path) -> tuple[str, ...]:
     if unknown:
         raise InputError(f"{path}: {len(unknown):,} row(s) have no class, such as row {unknown[0]:,}; remove them")
     words = sorted({str(cell).strip() for cell in cells.ravel()})
+    folded: dict[str, str] = {}
+    for word in words:
+        if (other := folded.setdefault(word.casefold(), word)) != word:
+            raise InputError(f"{path}: classes {other!r} and {word!r} differ in case only; one spelling would work")
     if len(words) > MOST_CLASSES:
         raise InputError(f"{path}: {len(words):,} different targets are no classes; --target values would work")
     if all(word.isascii() and word.isdigit() for word in words):

@@ -21,7 +21,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from hexamer.benchmark.audit import audit
-from hexamer.benchmark.methods import BASELINES, METHODS, RANDOM, RATES, Methods, Places, check_methods
+from hexamer.benchmark.methods import BASELINES, METHODS, RANDOM, RATES, STEPLESS, Methods, Places, check_methods
+from hexamer.benchmark.own_data import HOLD_OUTS, hold_out_rows
 from hexamer.benchmark.task_data import Split, TaskData
 from hexamer.errors import InputError, SequenceError, SettingsError
 from hexamer.manifest import STRICT, write_atomically
@@ -31,6 +32,7 @@ from hexamer.training.scores import CHOSEN, all_scores
 from hexamer.training.targets import Target, make_target
 
 _SHUFFLES = 100  # of one fold, at most
+_VERSION = 2  # to be raised where the same settings would give other numbers: cells of before are then not taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,9 @@ class BenchmarkSettings:
     most: int | None = None
     """Training rows that are used of each task, drawn at random; all by default."""
     test_share: float = 0.2
-    """Rows that are held out as test where none are published: whole contigs where places are known."""
+    """Rows that are held out as test where none are published."""
+    hold_out_by: str = ""
+    """How: "rows", "contigs" or "similarity", as `hold_out_rows`; by default contigs where places are known."""
     fit: FitSettings = field(default_factory=FitSettings)
     """Of fine-tuning and of networks; the paper's by default."""
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -67,6 +71,8 @@ class BenchmarkSettings:
             raise SettingsError(f"methods {', '.join(wrong) or 'none'}; {', '.join(METHODS)} would work")
         if len(set(self.methods)) < len(self.methods):
             raise SettingsError(f"methods {', '.join(self.methods)}; each once would work")
+        if self.hold_out_by not in ("", *HOLD_OUTS):
+            raise SettingsError(f"held out by {self.hold_out_by!r}; {', '.join(HOLD_OUTS)} would work")
         shares, least = (self.validation, self.test_share), 10 if self.most is None else self.most
         if self.folds < 1 or self.seed < 0 or least < 10 or not all(0 < share < 1 for share in shares):
             raise SettingsError(f"{self}: folds from 1, seed from 0, shares between 0 and 1, most from 10 would work")
@@ -119,25 +125,22 @@ def run_task(
     SequenceError
         If a sequence is longer than the encoder reads.
     """
-    check_methods(settings.methods, data.task.kind)
+    check_task(model, data, settings)
     folder = Path(out) / "cells" / data.task.name
     target = task_target(data)
     train, test = hold_out(data, settings)
     methods, cells = Methods(model, train, test, target), []
-    if set(settings.methods) - set(BASELINES):
-        _check_lengths(model, train, test)
     for method in settings.methods:
         key = _key(model, data, method, settings)
         for fold in range(settings.folds):
             path = folder / f"{method}.{fold}.json"
             there = path.exists()
             if there:
-                cell = _read_cell(path, key)
+                cell = _read_cell(path, key, len(test))
             else:
                 began = time.perf_counter()
                 learn, choose = _usable_fold(train, target, fold, settings)
-                rate = settings.rates.get(method, RATES.get(method.removeprefix(RANDOM), settings.fit.rate))
-                fit = replace(settings.fit, rate=rate, seed=settings.seed + fold)
+                fit = replace(settings.fit, rate=_rate(method, settings), seed=settings.seed + fold)
                 found = methods.run(method, learn, choose, fit)
                 seconds = round(time.perf_counter() - began, 1)
                 scores = all_scores(target, test.targets, found.predictions)
@@ -202,14 +205,8 @@ def hold_out(data: TaskData, settings: BenchmarkSettings) -> tuple[Split, Split]
     train, test = data.train, data.test
     rng = np.random.default_rng((settings.seed, 17))
     if test is None:
-        if train.regions is not None and train.regions["chrom"].nunique() > 1:
-            counts = train.regions["chrom"].value_counts()
-            order = rng.permutation(sorted(counts.index.astype(str)))
-            enough = np.cumsum([counts[name] for name in order]) >= settings.test_share * len(train)
-            held = train.regions["chrom"].isin(order[: min(int(np.argmax(enough)) + 1, len(order) - 1)]).to_numpy()
-        else:
-            held = np.zeros(len(train), dtype=bool)
-            held[rng.permutation(len(train))[: max(1, round(settings.test_share * len(train)))]] = True
+        by = settings.hold_out_by or ("rows" if train.regions is None else "contigs")
+        held = hold_out_rows(train, settings.test_share, by=by, seed=settings.seed)
         train, test = train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
     if settings.most and len(train) > settings.most:
         train = train.take(np.sort(rng.permutation(len(train))[: settings.most]))
@@ -242,18 +239,35 @@ def predictions_path(out: str | Path, task: str, method: str, fold: int) -> Path
     return Path(out) / "cells" / task / f"{method}.{fold}.npy"
 
 
-def _check_lengths(model: NucleotideTransformer, *splits: Split) -> None:
-    """Raise SequenceError before anything is learnt if a sequence has more tokens than the encoder reads."""
+def check_task(model: NucleotideTransformer, data: TaskData, settings: BenchmarkSettings) -> None:
+    """Find before anything is learnt what would stop a task.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    data : TaskData
+    settings : BenchmarkSettings
+
+    Raises
+    ------
+    SettingsError
+        If a method is none for such tasks, or no rows can be held out.
+    SequenceError
+        If a sequence has more tokens than the encoder reads.
+    """
+    check_methods(settings.methods, data.task.kind)
     most = model.config.max_tokens
-    for split in splits:
+    for split in hold_out(data, settings) if set(settings.methods) - set(BASELINES) else ():
         for row, sequence in enumerate(split.sequences, 1):
             # Even of N alone, a sequence has no more tokens than bases.
             count = len(sequence) + 1
             if count > most and (count := len(model.tokenizer.encode([sequence])[0])) > most:
-                raise SequenceError(
-                    f"a sequence of {len(sequence):,} bases (row {row:,}) is {count - 1:,} tokens; the model reads "
-                    f"{most - 1:,}: shorter windows, or fewer N, would work"
-                )
+                told = f"{data.task.name}: a sequence of {len(sequence):,} bases (row {row:,}) is {count - 1:,} tokens"
+                raise SequenceError(f"{told}; the model reads {most - 1:,}: shorter windows, or fewer N, would work")
+
+
+def _rate(method: str, settings: BenchmarkSettings) -> float:
+    return settings.rates.get(method, RATES.get(method.removeprefix(RANDOM), settings.fit.rate))
 
 
 def _usable_fold(train: Split, target: Target, fold: int, settings: BenchmarkSettings) -> tuple[Places, Places]:
@@ -274,18 +288,21 @@ def _usable_fold(train: Split, target: Target, fold: int, settings: BenchmarkSet
 
 def _key(model: NucleotideTransformer, data: TaskData, method: str, settings: BenchmarkSettings) -> str:
     """Checksum of all that a cell's numbers depend on, besides the fold."""
-    facts = describe_model(model)
+    facts, target = describe_model(model), task_target(data)
     own = asdict(settings)
-    del own["methods"], own["folds"]
-    own["rates"] = settings.rates.get(method)
-    if method in ("probe", "mlp", "random-probe", "random-mlp", "kmer", "weight-array"):
+    del own["methods"], own["folds"], own["rates"]
+    own |= {"version": _VERSION, "kind": target.kind, "target": asdict(target)}
+    if method in STEPLESS:
         del own["fit"]
+    else:
+        own["fit"] |= {"rate": _rate(method, settings), "adapter": own["fit"]["adapter"] | {"kind": ""}, "seed": 0}
     weights = facts["config"] if method.startswith(RANDOM) else {} if method in BASELINES else facts["files"]
     digest = hashlib.sha256(json.dumps([method, own, weights], sort_keys=True, default=str).encode())
     if weights == {} and method not in BASELINES:  # of a model that is in no folder
         for tensor in model.state_dict().values():
             digest.update(tensor.float().cpu().numpy().tobytes())
-    for part in data.splits.values():
+    for name, part in data.splits.items():
+        digest.update(f"\n{name} {part.targets.dtype} {part.targets.shape}\n".encode())
         digest.update("\n".join(part.sequences).encode() + part.targets.tobytes())
         if part.regions is not None:  # may say what is held out
             digest.update(part.regions.to_csv(index=False).encode())
@@ -300,7 +317,7 @@ def _write_cell(path: Path, cell: Cell, key: str, predictions: npt.NDArray[Any])
         temporary.write_text(json.dumps({"key": key, **cell._asdict()}) + "\n")
 
 
-def _read_cell(path: Path, key: str) -> Cell:
+def _read_cell(path: Path, key: str, rows: int) -> Cell:
     try:
         facts = json.loads(path.read_text())
         there = facts.pop("key")
@@ -311,4 +328,10 @@ def _read_cell(path: Path, key: str) -> Cell:
         raise SettingsError(
             f"{path}: run with other settings, data or weights; another --out, or this file removed, would work"
         )
+    try:
+        found = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))
+    except (OSError, ValueError) as problem:
+        raise SettingsError(f"{path}: its predictions (.npy) cannot be read ({problem}); remove this file") from None
+    if found != rows:
+        raise SettingsError(f"{path}: has predictions of {found:,} rows, not {rows:,}; remove this file")
     return cell

@@ -10,8 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from hexamer.benchmark.methods import check_methods
-from hexamer.benchmark.protocol import BenchmarkSettings, Cell, audit_task, run_task
+from hexamer.benchmark.protocol import BenchmarkSettings, Cell, audit_task, check_task, run_task
 from hexamer.benchmark.results import (
     Draws,
     compare_methods,
@@ -23,6 +22,7 @@ from hexamer.benchmark.results import (
 )
 from hexamer.benchmark.task_data import load_task
 from hexamer.benchmark.tasks import Suite, read_suite
+from hexamer.errors import SettingsError
 from hexamer.genome import Genome
 from hexamer.model import NucleotideTransformer
 
@@ -108,12 +108,16 @@ def run_benchmark(
     settings = settings or BenchmarkSettings()
     known = read_suite(suite)
     asked = [known.task(name) for name in tasks] if tasks else list(known.tasks)
-    for task in asked:
-        check_methods(settings.methods, task.kind)
+    if twice := next((name for name in tasks if list(tasks).count(name) > 1), ""):
+        raise SettingsError(f"task {twice} is asked for twice; each once would work")
     cells: list[Cell] = []
     audits, draws = {}, Draws({})
-    for task in asked:
-        task_data = load_task(task, data, genome=genome)
+    read = [
+        load_task(task, data, genome=genome) for task in asked
+    ]  # what is wrong with any is told before hours of work
+    for task_data in read:
+        check_task(model, task_data, settings)
+    for task, task_data in zip(asked, read, strict=True):
         audits[task.name] = audit_task(task_data, settings)
         for note in (*task_data.notes, f"audit {audits[task.name]['verdict']}"):
             if tell:

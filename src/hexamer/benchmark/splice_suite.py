@@ -61,7 +61,7 @@ def build_splice_suite(
     train_window : int, optional
         Bases of a window to learn from; short ones that hold a site have more sites in as many bases.
     most_unknown : float
-        Share of N from which on a window is left out.
+        Share of N beyond which a window is left out.
     biotype : str
         Of the genes, where the annotation tells of biotypes; empty for all.
     with_sites : bool

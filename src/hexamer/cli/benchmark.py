@@ -27,7 +27,9 @@ def run_benchmark(
     tasks: Annotated[str | None, typer.Option(help="Comma list; all by default.")] = None,
     methods: Annotated[
         str,
-        typer.Option(help="Comma list of probe, mlp, head, ia3, lora, full (or random-...), kmer, cnn, cnn-large."),
+        typer.Option(
+            help="Comma list of probe, mlp, head, ia3, lora, full (or random-...), kmer, weight-array, cnn, cnn-large."
+        ),
     ] = "probe,ia3,random-probe,kmer",
     folds: Annotated[int, typer.Option(help="Reshuffles of the training rows; 10 in the paper.")] = 10,
     most: Annotated[int | None, typer.Option(help="Training rows used of each task; all by default.")] = None,
@@ -35,8 +37,13 @@ def run_benchmark(
     batch: Annotated[int, typer.Option(help="Sequences of a step of fine-tuning; 8 in the paper.")] = 8,
     rates: Annotated[
         str | None,
-        typer.Option(metavar="METHOD=RATE", help="Comma list of learning rates; 3e-3 for adapters, 1e-4 for full."),
+        typer.Option(
+            metavar="METHOD=RATE", help="Comma list of learning rates; 3e-3 for adapters, 1e-4 for full, 1e-3 for cnn."
+        ),
     ] = None,
+    hold_out_by: Annotated[
+        str, typer.Option(help="Where no test is published: rows, contigs, or similarity; by default contigs if known.")
+    ] = "",
     bf16: Annotated[bool, typer.Option(help="Fine-tune with products in bfloat16.")] = False,
     evaluate_every: Annotated[int, typer.Option(help="Steps from one look at the validation rows to the next.")] = 200,
     patience: Annotated[int, typer.Option(help="Looks without a better score, after which fine-tuning ends.")] = 5,
@@ -53,7 +60,7 @@ def run_benchmark(
     """
     from hexamer import benchmark
     from hexamer.genome import Genome
-    from hexamer.manifest import make_settings, write_manifest
+    from hexamer.manifest import describe_file, make_settings, write_manifest
     from hexamer.model import describe_model, load_model
     from hexamer.report import draw_benchmark, draw_curves, write_table
     from hexamer.training.targets import TARGETS
@@ -61,6 +68,7 @@ def run_benchmark(
     fit = {"steps": steps, "batch": batch, "bf16": bf16}
     fit |= {"evaluate_every": evaluate_every, "patience": patience}
     chosen: dict[str, Any] = {"methods": split_names(methods), "folds": folds, "most": most, "seed": seed, "fit": fit}
+    chosen["hold_out_by"] = hold_out_by
     if rates:
         chosen["rates"] = dict(_named_rate(text) for text in split_names(rates))
     settings = make_settings(benchmark.BenchmarkSettings, chosen, "run-benchmark")
@@ -77,15 +85,21 @@ def run_benchmark(
             advance=lambda *_: advance(1), tell=say,
         )  # fmt: skip
     table = found.summary()
-    write_table(found.table(), out / "results.tsv")
-    write_table(found.scores(), out / "scores.tsv")
-    write_table(found.differences(settings.methods[0]), out / "differences.tsv")
+    for name, rows in (
+        ("results", found.table()),
+        ("scores", found.scores()),
+        ("differences", found.differences(settings.methods[0])),
+    ):
+        write_table(rows.assign(seed=seed), out / f"{name}.tsv")
     kinds = {task.name: task.kind for task in known.tasks}
     metric = " or ".join(dict.fromkeys(TARGETS[kinds[name]].metric for name in found.audits))
-    draw_benchmark(table, out / "results.png", title=f"{known.name}, {model}", metric=metric)
+    title = f"{known.name}, {model}"
+    draw_benchmark(table, out / "results.png", title=title, metric=metric)
     if len(histories := found.histories()):
-        draw_curves(histories, out / "curves.png", title=f"{known.name}, {model}", metric=metric)
+        draw_curves(histories, out / "curves.png", methods=settings.methods, title=title, metric=metric)
     facts = {"suite": known.name, "settings": settings, "model": describe_model(encoder), "audit": found.audits}
+    facts |= {"data": describe_file(data) if data.is_file() else str(data), "tasks": list(found.audits)}
+    facts |= {"genome": describe_file(genome)} if genome is not None else {}
     write_manifest(out / "manifest.json", **facts, cells=[cell._asdict() for cell in found.cells])
     shown = [name for name in table.columns if name not in ("validation", "low", "high")]
     typer.echo(table[shown].to_string(index=False, float_format=lambda x: f"{x:.3f}"))

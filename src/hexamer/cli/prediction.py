@@ -89,9 +89,9 @@ def probe(
     split = Split(*(np.arange(start, end) for start, end in pairwise(ends)))
     with counter("probes") as advance:
         targets = np.concatenate([part.targets for part in parts])
-        found = fit_probes(vectors, targets, split, meaning, settings=settings, advance=advance)
+        found = fit_probes(vectors, targets, split, meaning, settings=settings, intervals=True, advance=advance)
     out.mkdir(exist_ok=True)
-    write_table(found.table, out / "probes.tsv")
+    write_table(found.table.assign(seed=seed), out / "probes.tsv")
     draw_layers(found.table, out / "layers.png", title=train.name, metric=meaning.metric)
     best = {"layer": found.layer, "method": found.method, "validation": found.validation, "test": found.test}
     write_manifest(out / "manifest.json", **facts, model=describe_model(encoder), settings=settings, best=best)
@@ -214,6 +214,8 @@ def _read_parts(
         raise SettingsError(f"--balanced: of no use with --target {kind}; without would work")
     if seed < 0:
         raise SettingsError(f"--seed {seed}; from 0 would work")
+    if validation is not None and hold_out_by != "rows":
+        raise SettingsError("--hold-out-by: of no use with --validation; one of them would work")
     if hold_out_by not in HOLD_OUTS:
         raise SettingsError(f"--hold-out-by {hold_out_by}; {', '.join(HOLD_OUTS)} would work")
     options: dict[str, Any] = {"columns": split_names(label) if label else (), "sequence": sequence}
@@ -231,11 +233,14 @@ def _read_parts(
     parts = [learn, held, asked if asked is not None else learn.take([])]
     target = make_target(kind, first.names, **({"balanced": True} if balanced else {}))
     check_targets(learn.examples, target, str(train))
+    if len(held):
+        check_targets(held.examples, target, "rows to choose by" if validation is None else str(validation))
     if asked is not None:  # before anything is learnt, not behind it
         check_targets(asked.examples, target, str(test))
     files = {"train": train, "validation": validation, "test": test, "genome": genome}
     facts: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path is not None}
-    facts |= {"target": kind, "names": first.names, "rows": [len(part) for part in parts]}
+    facts |= {"target": kind, "names": first.names, "rows": [len(part) for part in parts], "seed": seed}
+    facts |= {"columns": label or "", "sequence": sequence, "hold_out_by": hold_out_by if validation is None else None}
     say(f"{len(parts[0]):,} rows to learn from, {len(parts[1]):,} to choose by, {len(parts[2]):,} to report on")
     return parts, target, facts
 

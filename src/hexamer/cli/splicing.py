@@ -29,7 +29,7 @@ def build_splice_suite(
     train_window: Annotated[
         int | None, typer.Option(help="Bases of a window to learn from; then only those that hold a splice site.")
     ] = None,
-    most_unknown: Annotated[float, typer.Option(help="Share of N from which on a window is left out.")] = 0.05,
+    most_unknown: Annotated[float, typer.Option(help="Share of N beyond which a window is left out.")] = 0.05,
     biotype: Annotated[str, typer.Option(help="Of the genes, where the files tell it; '' for all.")] = "protein_coding",
     with_sites: Annotated[
         bool, typer.Option("--with-sites", help="Learn from windows only that hold a splice site.")

@@ -10,12 +10,11 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
+from hexamer.effects.score import LONGEST_SPAN
 from hexamer.errors import SettingsError
 from hexamer.genome import Change, Genome, Variant, normalise
 from hexamer.training.predictor import Predictor
 
-LONGEST = 0.15
-"""Share of the window that an allele may have, as for scores."""
 _PIECE = 256  # variants that are held at a time
 
 
@@ -89,7 +88,7 @@ def _read(genome: Genome, variant: Variant, window: int) -> tuple[str, str] | st
     change = normalise(genome, variant)
     if not isinstance(change, Change):
         return change
-    if max(len(change.ref), len(change.alt)) > LONGEST * window:
+    if max(len(change.ref), len(change.alt)) > LONGEST_SPAN * window:
         return "too_long"
     length = genome.length(change.chrom)
     start = max(0, change.start + len(change.ref) // 2 - window // 2)

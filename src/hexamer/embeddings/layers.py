@@ -19,6 +19,7 @@ from hexamer.errors import SequenceError
 from hexamer.genome.index import cache_folder
 from hexamer.manifest import write_atomically
 from hexamer.model import NucleotideTransformer, batches, describe_model, pack
+from hexamer.model.adapters import has_adapter
 from hexamer.model.heads import mean_of_tokens
 
 
@@ -40,7 +41,8 @@ def embed_layers(
     token_budget : int, optional
         Tokens that go through the encoder at a time.
     cache : bool
-        Look in the cache folder first, and leave the result there. A model of random weights is never cached.
+        Look in the cache folder first, and leave the result there. A model whose weights are in no folder, or that
+        has an adapter, is never cached.
     advance : callable, optional
         Called with the number of sequences that are done.
 
@@ -61,7 +63,7 @@ def embed_layers(
     >>> embed_layers(model, ["ACGTAC" * 3, "ACGT"]).shape
     (2, 3, 8)
     """
-    kept = _place(model, sequences) if cache and model.source else None
+    kept = _place(model, sequences) if cache and model.source and not has_adapter(model) else None
     if kept is not None and kept.exists():
         found: Vectors = np.load(kept, allow_pickle=False)
         if advance:

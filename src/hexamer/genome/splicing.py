@@ -120,7 +120,7 @@ def label_windows(
     window : int
         Bases of a window. The last window of a stretch goes beyond its end; at a contig's end it lies further in.
     most_unknown : float
-        Share of N in a window from which on it is left out: each N is a token.
+        Share of N in a window beyond which it is left out: each N is a token.
 
     Returns
     -------
@@ -148,12 +148,15 @@ def label_windows(
         for each in mine:
             for digit, places in enumerate(each.sites, 1):
                 classes[places] = ord("0") + digit
+        covered = 0
         for start in _tile(mine, window, length):
             place = Interval(chrom, start, start + window, strand)
             if genome.fetch_interval(place).count("N") > most_unknown * window:
                 unread += 1
                 continue
-            own = classes[start : start + window]
+            own = classes[start : start + window].copy()
+            own[: max(0, covered - start)] = ord(UNKNOWN)  # at a contig's end, a window lies on the one before
+            covered = start + window
             text = (own if strand == "+" else own[::-1]).tobytes().decode("ascii")
             rows.append({"chrom": chrom, "start": start, "end": start + window, "strand": strand, "label": text})
     table = pd.DataFrame(rows, columns=["chrom", "start", "end", "strand", "label"])

@@ -104,12 +104,12 @@ def hold_out_groups(groups: npt.ArrayLike, share: float, *, seed: int = 0) -> np
     Returns
     -------
     bool array [N]
-        Rows that are held out. A group that would make them more than twice the share is passed over.
+        Rows that are held out, from half the share to twice of it. A group that would make them more is passed over.
 
     Raises
     ------
     SettingsError
-        If there is no such group.
+        If no groups make up half the share.
 
     Examples
     --------
@@ -117,15 +117,15 @@ def hold_out_groups(groups: npt.ArrayLike, share: float, *, seed: int = 0) -> np
     [True, True, False, False, False, False]
     """
     _, numbers, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    wanted, held, chosen = share * len(numbers), 0, np.zeros(len(sizes), dtype=bool)
+    wanted, held, chosen = max(1.0, share * len(numbers)), 0, np.zeros(len(sizes), dtype=bool)
     for group in np.random.default_rng(seed).permutation(len(sizes)):
-        if held < wanted and held + sizes[group] <= max(2 * wanted, 1):
+        if held < wanted and held + sizes[group] <= 2 * wanted:
             chosen[group] = True
             held += sizes[group]
-    if not held:
+    if held < wanted / 2:
         raise SettingsError(
-            f"{len(sizes):,} groups, the smallest of {sizes.min():,} of {len(numbers):,} rows: none can be held out; "
-            "rows of your own to choose by would work"
+            f"{len(sizes):,} groups, the largest of {sizes.max():,} of {len(numbers):,} rows: no whole groups are "
+            f"about {share:.0%} of them; rows of your own to choose by would work"
         )
     return chosen[numbers]
 

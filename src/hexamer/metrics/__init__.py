@@ -1,5 +1,6 @@
 """How well numbers agree with the truth, and how sure that is: statistics of arrays, and resampled rows."""
 
+from hexamer.metrics.grouped import resample_groups
 from hexamer.metrics.resampling import (
     Difference,
     Estimate,
@@ -22,6 +23,7 @@ __all__ = [
     "paired_bootstrap",
     "pearson",
     "resample",
+    "resample_groups",
     "shuffled_auroc",
     "spearman",
     "top_k",

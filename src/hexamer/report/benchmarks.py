@@ -3,6 +3,7 @@
 Drawn as those of `figures`, in the same colours.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,14 @@ def draw_benchmark(table: pd.DataFrame, path: str | Path, *, title: str = "", me
         save_figure(figure, path)
 
 
-def draw_curves(table: pd.DataFrame, path: str | Path, *, title: str = "", metric: str = "score") -> None:
+def draw_curves(
+    table: pd.DataFrame,
+    path: str | Path,
+    *,
+    methods: Sequence[str] = (),
+    title: str = "",
+    metric: str = "score",
+) -> None:
     """Draw how scores on the rows to choose by grow with training, a panel for each task.
 
     Parameters
@@ -109,6 +117,8 @@ def draw_curves(table: pd.DataFrame, path: str | Path, *, title: str = "", metri
         for each fold.
     path : str or Path
         `.png` or `.svg`.
+    methods : sequence of str
+        All methods of a benchmark, so that each has the colour that `draw_benchmark` gives it.
     title : str
     metric : str
         What the scores are.
@@ -122,7 +132,7 @@ def draw_curves(table: pd.DataFrame, path: str | Path, *, title: str = "", metri
     from matplotlib.figure import Figure
 
     check_figure_path(path)
-    tasks, methods = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["method"]))
+    tasks, methods = list(dict.fromkeys(table["task"])), list(methods or dict.fromkeys(table["method"]))
     columns = min(3, max(len(tasks), 1))
     rows = -(-max(len(tasks), 1) // columns)
     with rc_context(STYLE | {"axes.spines.left": True}):
@@ -136,7 +146,8 @@ def draw_curves(table: pd.DataFrame, path: str | Path, *, title: str = "", metri
                 colour = COLOURS[number % len(COLOURS)]
                 for fold, (_, part) in enumerate(own.groupby("fold")):
                     label = method if fold == 0 and panel is panels[0] else None
-                    panel.plot(part["step"], part["score"], color=colour, linewidth=1, alpha=0.8, label=label)
+                    style = "-" if number < len(COLOURS) else "--"
+                    panel.plot(part["step"], part["score"], style, color=colour, linewidth=1, alpha=0.8, label=label)
             panel.set_title(task, fontsize=8)
             panel.grid(axis="y", color="#EEEEEE")
             panel.set_axisbelow(True)

@@ -129,6 +129,7 @@ def finetune(
     with torch.random.fork_rng():
         torch.manual_seed(fit.seed)
         encoder = deepcopy(model)
+        encoder.source = ""  # no folder will hold its weights
         add_adapter(encoder, fit.adapter)
         predictor = Predictor(
             encoder,

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Interval
 from hexamer.training.finetune import Examples, check_targets, stack_predictions
 from hexamer.training.predictor import Predictor
 from hexamer.training.scores import Scores, all_scores
 
 _PIECE = 512  # sequences that are held at a time
+_COLUMNS = ("name", "chrom", "start", "end", "strand", "offset", "prediction", "reason")
 
 
 def predict(
@@ -41,9 +43,17 @@ def predict(
     DataFrame
         `name`, for intervals `chrom`, `start`, `end`, `strand`; a float32 column for each class or output (of bases a
         row for each base, with `offset` from the sequence's first, 0-based, or for intervals its `start` and `end`);
-        of classes also `prediction`, the most probable one; and `reason`, why a row has no prediction. Always in this
-        order.
+        of classes and of bases also `prediction`, the most probable one; and `reason`, why a row has no prediction.
+        Always in this order.
+
+    Raises
+    ------
+    SettingsError
+        If there are intervals and no genome, or an output is called as a column is.
     """
+    taken = [name for name in predictor.target.names if name in _COLUMNS]
+    if taken:
+        raise SettingsError(f"outputs called {', '.join(taken)}, as columns of the table are; other names would work")
     parts, left = [], iter(sequences)
     while piece := list(islice(left, _PIECE)):
         rows = [_read(item, genome) for item in piece]
@@ -87,7 +97,8 @@ def _read(item: tuple[str, str] | Interval, genome: Genome | None) -> tuple[dict
         return {"name": item[0]}, item[1], "" if item[1] else "empty"
     facts = {"name": item.name or item.region, "chrom": item.chrom, "start": item.start, "end": item.end}
     facts["strand"] = item.strand
-    assert genome is not None
+    if genome is None:
+        raise SettingsError(f"{item.region}: intervals need a genome; one would work")
     if item.chrom not in genome:
         return facts, "", "contig_missing"
     if item.end > genome.length(item.chrom):

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hexamer.errors import SettingsError
+from hexamer.errors import InputError, SettingsError
 from hexamer.manifest import STRICT
 from hexamer.training.scores import resample_score
 from hexamer.training.targets import Target
@@ -70,8 +70,8 @@ class Probed(NamedTuple):
     """What the probes found."""
 
     table: pd.DataFrame
-    """A row for each layer and method: `layer`, `method`, `setting`, `validation`, `test` (the target's score), `low`
-    and `high` (the 95 % bootstrap interval of `test`)."""
+    """A row for each layer and method: `layer`, `method`, `setting`, `validation`, `test` (the target's score), with
+    intervals `low` and `high` (the 95 % bootstrap interval of `test`)."""
     layer: int
     """The layer that did best on the validation rows."""
     method: str
@@ -88,6 +88,7 @@ def probe(
     target: Target,
     *,
     settings: ProbeSettings | None = None,
+    intervals: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> Probed:
     """Fit probes on every layer.
@@ -103,6 +104,8 @@ def probe(
     target : Target
         "classes", "labels", "values" or "bins" (fitted as values).
     settings : ProbeSettings, optional
+    intervals : bool
+        Whether to draw the test rows again for each layer.
     advance : callable, optional
         Called with 1 for each layer and method that is done.
 
@@ -114,6 +117,8 @@ def probe(
     ------
     SettingsError
         If a layer does not exist, or the target is of bases.
+    InputError
+        If targets to fit on, or to choose by, are not as the target wants them, or all alike.
     """
     settings = settings or ProbeSettings()
     if target.kind == "bases":
@@ -121,24 +126,39 @@ def probe(
     count = vectors.shape[1]
     if not all(-count <= layer < count for layer in settings.layers):
         raise SettingsError(f"layers {settings.layers}: the model has 0 to {count - 1}")
+    for name, rows in (("train", split.train), ("validation", split.validation)):
+        try:
+            target.check(targets[rows])
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+    methods = list(dict.fromkeys(_simple(method, target) for method in settings.methods))
     layers = [layer % count for layer in settings.layers] or list(range(count))
-    rows: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
     best: tuple[float, dict[str, Any], npt.NDArray[Any]] | None = None
     for layer in layers:
         x = standardise(vectors[:, layer], split.train)
-        for method in settings.methods:
+        for method in methods:
             setting, validation, model = _choose(x, targets, split, target, method, settings.seed)
             found = predict(model, x[split.test], target)
             row = {"layer": layer, "method": method, "setting": setting, "validation": validation}
-            _, low, high, _ = resample_score(target, targets[split.test], found).interval()
-            rows.append(row | {"test": target.score(targets[split.test], found), "low": low, "high": high})
+            told.append(row | {"test": target.score(targets[split.test], found)})
+            if intervals:
+                drawn = resample_score(target, targets[split.test], found).interval()
+                told[-1] |= {"low": drawn.low, "high": drawn.high}
             if best is None or is_better(validation, best[0]):
-                best = validation, rows[-1], found
+                best = validation, told[-1], found
             if advance:
                 advance(1)
     assert best is not None
     chosen = best[1]
-    return Probed(pd.DataFrame(rows), chosen["layer"], chosen["method"], best[0], chosen["test"], best[2])
+    return Probed(pd.DataFrame(told), chosen["layer"], chosen["method"], best[0], chosen["test"], best[2])
+
+
+def _simple(method: str, target: Target) -> str:
+    """Name a simple model by what it is for the target: values have ridge, all others logistic regression."""
+    if method == "mlp":
+        return method
+    return "ridge" if target.kind in ("values", "bins") else "logistic"
 
 
 def is_better(score: float, best: float) -> bool:
@@ -164,8 +184,9 @@ def standardise(vectors: Vectors, train: Rows) -> Vectors:
 def predict(model: Any, x: Any, target: Target) -> npt.NDArray[Any]:
     """Predictions of a fitted model, as those of the target; classes that it never saw have probability 0."""
     if target.kind in ("values", "bins"):
-        found = np.asarray(model.predict(x), dtype=np.float32)
-        return found.reshape(x.shape[0], -1)
+        parts = [each.predict(x) for each in model] if isinstance(model, list) else [model.predict(x)]
+        found = np.stack(parts, axis=1) if isinstance(model, list) else np.asarray(parts[0])
+        return found.astype(np.float32).reshape(x.shape[0], -1)
     if target.kind == "labels":
         return np.stack([each.predict_proba(x)[:, -1] for each in model], axis=1).astype(np.float32)
     whole = np.zeros((x.shape[0], len(target.names)), dtype=np.float32)
@@ -197,7 +218,8 @@ def _candidates(target: Target, method: str, seed: int) -> Iterator[tuple[str, C
         make = MLPRegressor if of_values else MLPClassifier
         for hidden, alpha in PERCEPTRONS:
             options: Mapping[str, Any] = {"hidden_layer_sizes": hidden, "alpha": alpha, "random_state": seed}
-            yield f"{hidden}, L2 {alpha:g}", _maker(make, **options, early_stopping=True, max_iter=200)
+            perceptron = _maker(make, **options, early_stopping=True, max_iter=200)
+            yield f"{hidden}, L2 {alpha:g}", _of_any_scale(perceptron) if of_values else perceptron
         return
     for penalty in PENALTIES:
         if of_values:
@@ -206,12 +228,20 @@ def _candidates(target: Target, method: str, seed: int) -> Iterator[tuple[str, C
             yield f"C {penalty:g}", _maker(LogisticRegression, C=penalty, max_iter=500)
 
 
+def _of_any_scale(make: Callable[[], Any]) -> Callable[[], Any]:
+    """Let a regression learn standardised values, and say them as they were."""
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.preprocessing import StandardScaler
+
+    return lambda: TransformedTargetRegressor(regressor=make(), transformer=StandardScaler())
+
+
 def _maker(make: Callable[..., Any], **options: Any) -> Callable[[], Any]:
     return lambda: make(**options)
 
 
 def fit_simple(make: Callable[[], Any], x: Any, targets: npt.NDArray[Any], target: Target) -> Any:
-    """Fit one model of scikit-learn, or a list of one for each label on the rows where it is known.
+    """Fit one model of scikit-learn, or a list of one for each output on the rows where it is known.
 
     Parameters
     ----------
@@ -233,10 +263,12 @@ def fit_simple(make: Callable[[], Any], x: Any, targets: npt.NDArray[Any], targe
         if target.kind == "labels":
             return [_fit_label(make, x, column) for column in np.asarray(targets).T]
         y = np.asarray(targets)
-        if target.kind in ("values", "bins"):
-            known = np.isfinite(y).all(1)
-            return _fit(make, x[known], y[known] if y.shape[1] > 1 else y[known, 0])
-        return _fit(make, x, y)
+        if target.kind not in ("values", "bins"):
+            return _fit(make, x, y)
+        known = np.isfinite(y)
+        if known.all():
+            return _fit(make, x, y if y.shape[1] > 1 else y[:, 0])
+        return [_fit(make, x[rows], column[rows]) for column, rows in zip(y.T, known.T, strict=True)]
 
 
 def _fit_label(make: Callable[[], Any], x: Any, column: npt.NDArray[Any]) -> Any:
@@ -251,8 +283,9 @@ def _fit_label(make: Callable[[], Any], x: Any, column: npt.NDArray[Any]) -> Any
 def _fit(make: Callable[[], Any], x: Any, y: npt.NDArray[Any]) -> Any:
     """Fit a model; a perceptron of too few rows to hold some out, or of a class with one row, trains to its end."""
     model = make()
-    if getattr(model, "early_stopping", False):
+    perceptron = getattr(model, "regressor", model)
+    if getattr(perceptron, "early_stopping", False):
         counts = [2, 2] if y.dtype.kind == "f" else np.unique(y, return_counts=True)[1]
-        if min(counts) < 2 or math.ceil(model.validation_fraction * len(y)) < len(counts):
-            model.set_params(early_stopping=False)
+        if min(counts) < 2 or math.ceil(perceptron.validation_fraction * len(y)) < len(counts):
+            perceptron.set_params(early_stopping=False)
     return model.fit(x, y)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.metrics import Resampled, auprc, auroc, mcc, pearson, resample, spearman, top_k
+from hexamer.metrics import Resampled, auprc, auroc, mcc, pearson, resample, resample_groups, spearman, top_k
 from hexamer.training.targets import NO_CLASS, Kind, Target
 
 Scores = dict[str, float]
@@ -37,7 +37,8 @@ def all_scores(target: Target, targets: npt.ArrayLike, predictions: npt.ArrayLik
     Returns
     -------
     dict of str to float
-        Classes: `mcc`, `accuracy`, `f1` (of the second of two classes, else the mean over classes), of two classes
+        Classes: `mcc`, `accuracy`, `f1` (of the second of two classes, else the mean over the
+        classes that occur), of two classes
         `auroc` and `auprc` of the second. Labels: `auroc`, `auprc`, means over labels. Values: `pearson`, `spearman`,
         `r2`, `mse`, means over outputs. Bases: `auprc` and `top_k`, means over the classes that occur but the first,
         and of each such class with its name behind a space. NaN where one has no value.
@@ -77,11 +78,15 @@ def resample_score(
     Returns
     -------
     Resampled
-        Of classes of bases without draws, for a reason: millions of bases would be ordered for each.
+        Of classes of bases a fifth of the draws, of whole sequences.
     """
     wanted, found = np.asarray(targets), np.asarray(predictions)
     if target.kind == "bases":
-        return Resampled(target.score(wanted, found), np.full(n, np.nan), "bases are not resampled")
+        known = wanted != NO_CLASS
+        owners = np.broadcast_to(np.arange(len(wanted))[:, None], wanted.shape)[known]
+        wanted, found = wanted[known], found[known]
+        classes = [i for i in range(1, len(target.names)) if (wanted == i).any()]
+        return _mean_of([resample_groups(wanted == i, found[:, i], owners, n=n // 5, seed=seed) for i in classes])
     if target.kind == "classes":
         return resample(mcc, wanted, found.argmax(-1), n=n, seed=seed)
     statistic, known = auroc if target.kind == "labels" else pearson, ~np.isnan(wanted)
@@ -89,10 +94,21 @@ def resample_score(
         resample(statistic, wanted[known[:, i], i], found[known[:, i], i], n=n, seed=seed)
         for i in range(wanted.shape[1])
     ]
+    return _mean_of(columns)
+
+
+def _mean_of(columns: list[Resampled]) -> Resampled:
+    """Mean of outputs in each draw, of those that have a value there, as a target's score is a mean."""
     told = [column for column in columns if not column.reason]
     if not told:
-        return columns[0]
-    return Resampled(float(np.mean([column.estimate for column in told])), np.mean([c.draws for c in told], axis=0))
+        return columns[0] if columns else Resampled(float("nan"), np.zeros(0), "no class but the first")
+    draws = np.array([column.draws for column in told])
+    known = np.isfinite(draws)  # a rare label may have no positive in a draw
+    counts = known.sum(axis=0)
+    means = np.divide(
+        np.where(known, draws, 0).sum(axis=0), counts, out=np.full(draws.shape[1], np.nan), where=counts > 0
+    )
+    return Resampled(float(np.mean([column.estimate for column in told])), means)
 
 
 def _of_classes(wanted: Array, found: Array) -> Scores:
