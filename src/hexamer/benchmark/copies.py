@@ -139,8 +139,8 @@ def group_copies(sequences: Sequences, *, k: int = 12, threshold: float = 0.4) -
     -------
     int64 array [N]
         Number of each row's group, from 0. Copies of copies are in one group, however little the ends of such a chain
-        are alike. Two limits: near copies of sequences of fewer than `LEAST_WORDS` k-mers are not found, and of those of
-        a sequence the 19 likeliest count.
+        are alike. Two limits: near copies of sequences of fewer than `LEAST_WORDS` k-mers are not found, and of those
+        of a sequence the 19 likeliest count.
 
     Examples
     --------
