@@ -29,6 +29,7 @@ PUBLIC = [
     "evaluate_effects",
     "evaluate_lm",
     "finetune",
+    "haplotypes",
     "load_model",
     "load_predictor",
     "merge",

@@ -25,6 +25,7 @@ _HOMES = {
     "evaluate_effects": "hexamer.effects",
     "evaluate_lm": "hexamer.training",
     "finetune": "hexamer.training",
+    "haplotypes": "hexamer.genome",
     "load_model": "hexamer.model",
     "load_predictor": "hexamer.training",
     "merge": "hexamer.effects",

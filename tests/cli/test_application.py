@@ -29,6 +29,7 @@ COMMANDS = [
     "run-benchmark",
     "audit",
     "build-splice-suite",
+    "haplotypes",
     "doctor",
 ]
 
@@ -76,6 +77,7 @@ OWN = (
     "run-benchmark",
     "audit",
     "build-splice-suite",
+    "haplotypes",
     "doctor",
 )
 

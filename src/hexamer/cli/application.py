@@ -18,6 +18,7 @@ from hexamer.cli import (
     embedding,
     evaluation,
     held_out,
+    people,
     prediction,
     pretraining,
     splicing,
@@ -26,7 +27,19 @@ from hexamer.cli import (
 from hexamer.cli.messages import examples, say, say_once
 from hexamer.errors import HexamerError
 
-TOPICS = (variants, classifier, embedding, prediction, pretraining, held_out, evaluation, benchmark, splicing, doctor)
+TOPICS = (
+    variants,
+    classifier,
+    embedding,
+    prediction,
+    pretraining,
+    held_out,
+    evaluation,
+    benchmark,
+    splicing,
+    people,
+    doctor,
+)
 """In the order in which `hexamer --help` lists their commands."""
 
 app = typer.Typer(

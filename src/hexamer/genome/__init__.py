@@ -10,6 +10,8 @@ from hexamer.genome.fasta import Genome, read_sequences, reverse_complement
 from hexamer.genome.haplotypes import Cohort, Haplotype
 from hexamer.genome.intervals import Interval, read_intervals
 from hexamer.genome.normalise import Change, left_align, normalise, right_align
+from hexamer.genome.people import PersonalSequence
+from hexamer.genome.people import haplotypes as haplotypes
 from hexamer.genome.spellings import parse_variant
 from hexamer.genome.variant_tables import VariantTable, open_variants
 from hexamer.genome.variants import Record, Variant, VariantFile, read_variants
@@ -24,11 +26,13 @@ __all__ = [
     "Genome",
     "Haplotype",
     "Interval",
+    "PersonalSequence",
     "Record",
     "Variant",
     "VariantFile",
     "VariantTable",
     "apply_edits",
+    "haplotypes",
     "left_align",
     "normalise",
     "open_variants",
