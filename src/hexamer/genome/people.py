@@ -26,7 +26,7 @@ class PersonalSequence(NamedTuple):
 
     @property
     def name(self) -> str:
-        """SAMPLE|NUMBER|REGION(STRAND), the region from 1, its end included; then the interval's name, if it has one."""
+        """SAMPLE|NUMBER|REGION(STRAND), the region from 1, its end included; then the interval's name, if any."""
         place = f"{self.interval.region}({self.interval.strand})"
         return "|".join([self.sample, str(self.number), place, *([self.interval.name] if self.interval.name else [])])
 
