@@ -20,7 +20,7 @@ A single row that cannot be computed is no error: it comes back with a reason co
 REASONS = {
     "beyond_model": "the sequence has more tokens than the model reads",
     "contig_missing": "the contig is not in the genome, nor under another common name",
-    "empty": "the sequence has no base",
+    "empty": "the sequence has no base that is known",
     "iupac": "an allele holds letters other than A, C, G, T",
     "missing": "no alternate allele is given",
     "non_acgt_window": "a 6-mer of the variant holds an N or runs over the contig's end",

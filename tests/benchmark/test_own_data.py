@@ -65,7 +65,7 @@ def test_intervals_of_a_genome(tmp_path, genome):
     assert found.split.sequences == [forward, turned, genome.fetch("short", 0, 40)]
     np.testing.assert_array_equal(found.split.targets, [[1.5], [2], [np.nan]])
     assert found.split.regions[["start", "end"]].to_numpy().tolist() == [[10, 40], [10, 40], [0, 40]]
-    with pytest.raises(InputError, match="holds intervals without sequences; the genome"):
+    with pytest.raises(InputError, match="holds intervals without sequences; --genome"):
         read_labelled(tmp_path / "a.tsv", "values")
 
 
@@ -158,11 +158,22 @@ def test_what_cannot_be_read_is_told_of(said, tmp_path):
 
 
 def test_measurements_are_no_classes(tmp_path):
-    count = MOST_CLASSES + 1
-    table = pd.DataFrame({"sequence": ["ACGT"] * count, "label": np.arange(count) / 7})
-    table.to_csv(tmp_path / "a.csv", index=False)
-    with pytest.raises(InputError, match="1,001 different targets are no classes; --target values would work"):
-        read_labelled(tmp_path / "a.csv", "classes")
+    for count, scale, said in (
+        (MOST_CLASSES + 1, 1, "1,001 different targets are no classes; --target values"),
+        (20, 1 / 7, r"20 different numbers, such as 2\.714\d+: --target values"),
+    ):
+        table = pd.DataFrame({"sequence": ["ACGT"] * count, "label": np.arange(count) * scale})
+        table.to_csv(tmp_path / "a.csv", index=False)
+        with pytest.raises(InputError, match=said):
+            read_labelled(tmp_path / "a.csv", "classes")
+    half = pd.DataFrame({"sequence": ["ACGT"] * 4, "label": [0.5, 1, 0.5, 2]})
+    half.to_csv(tmp_path / "a.csv", index=False)
+    assert read_labelled(tmp_path / "a.csv", "classes").names == ("0.5", "1.0", "2.0")
+
+
+def test_classes_that_differ_in_case_are_told_of(tmp_path):
+    with pytest.raises(InputError, match="classes 'Yes' and 'yes' differ in case only; one spelling would work"):
+        read_labelled(written(tmp_path / "a.csv", label=["Yes", "no", "yes"]), "classes")
 
 
 @pytest.mark.parametrize("name", ["no.csv", "no.fa", "no.parquet"])

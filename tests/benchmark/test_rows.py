@@ -95,7 +95,7 @@ def test_intervals_are_read_from_a_genome(tmp_path: Path, genome: Genome):
     forward = genome.fetch("20", 10, 30)
     assert rows.sequences == [forward, forward[::-1].translate(str.maketrans("ACGT", "TGCA"))]
     assert regions(rows) == [("20", 10, 30)] * 2
-    with pytest.raises(InputError, match="holds intervals without sequences; the genome that they count in would help"):
+    with pytest.raises(InputError, match="without sequences; --genome FASTA, which they count in, would work"):
         read_rows(path, Columns(), labelled=True)
 
 

@@ -53,7 +53,7 @@ def test_what_is_not_as_published_is_told(tmp_path: Path):
         "1 sequence(s) are not of 4 bases; they are of 3 to 4",
         "train: no row is of class enhancer",
     )
-    assert load_task(eye(), tmp_path).notes[0] == "no test rows were published: hold some of train out"
+    assert load_task(eye(), tmp_path).notes[0] == "no test rows were published: some of train are held out"
 
 
 def test_validation_serves_as_training_set_where_there_is_none(tmp_path: Path):

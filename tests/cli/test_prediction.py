@@ -104,7 +104,7 @@ def test_a_predictor_from_end_to_end(run, model_folder, tables, tmp_path):
     code, _, err = run("predict", tmp_path / "p", tmp_path / "new.fa", "-o", tmp_path / "new.tsv")
     assert code == 0, err
     table = pd.read_csv(tmp_path / "new.tsv", sep="\t", dtype={"name": str})
-    assert list(table.columns) == ["name", "low", "high", "prediction", "reason"]
+    assert list(table.columns) == ["name", "low", "high", "prediction", "n", "reason"]
     assert table["name"].tolist() == [*map(str, range(30)), "none"]
     assert table["reason"].tolist()[-1] == "empty"
     predictor = load_predictor(tmp_path / "p", device="cpu")
@@ -131,7 +131,7 @@ def test_other_targets_and_intervals(run, model_folder, fasta, target, tmp_path)
     code, _, err = run("predict", tmp_path / "p", tmp_path / "a.bed", "-g", fasta, "-o", tmp_path / "a.parquet")
     assert code == 0, err
     table = pd.read_parquet(tmp_path / "a.parquet")
-    assert list(table.columns) == ["name", "chrom", "start", "end", "strand", *label.split(","), "reason"]
+    assert list(table.columns) == ["name", "chrom", "start", "end", "strand", *label.split(","), "n", "reason"]
     assert table["reason"].tolist() == ["", "contig_missing", "past_end"]
     assert table["strand"].tolist() == ["-", "+", "+"]
 
@@ -150,7 +150,7 @@ def test_classes_of_bases(run, model_folder, tmp_path):
     code, _, err = run("predict", tmp_path / "p", tmp_path / "new.fa", "-o", tmp_path / "new.tsv")
     assert code == 0, err
     table = pd.read_csv(tmp_path / "new.tsv", sep="\t")
-    assert list(table.columns) == ["name", "offset", "at", "gc", "prediction", "reason"]
+    assert list(table.columns) == ["name", "offset", "at", "gc", "prediction", "n", "reason"]
     assert table["offset"].tolist() == [*range(len(rows[0])), *range(5)]
 
 
@@ -330,8 +330,32 @@ def test_predict_both_alleles_of_variants(run, fasta, model_folder, tmp_path):
     for options, part in (
         ((), "variants need a genome"),
         (("-g", fasta), "variants, which need it"),
-        (("-g", fasta, "--window", 595), "1 to 594 bases would work"),
+        (("-g", fasta, "--window", 595), "1 to 594 bases, multiples of 6, would work"),
     ):
         code, _, err = run(*common, *options)
         assert code == 2
         assert part in err
+
+
+def test_a_finished_predictor_is_not_overwritten(run, model_folder, tables, tmp_path):
+    common = ("finetune", tables[0], "-o", tmp_path / "p", "-m", model_folder, *SHORT)
+    code, _, err = run(*common)
+    assert code == 0, err
+    assert "step 2: loss" in err
+    assert "only 6 rows to choose by" in err
+    before = weights(tmp_path / "p")
+    code, _, err = run(*common, "--adapter", "head")
+    assert code == 2
+    assert "p: holds a finished predictor; another --out" in err
+    assert weights(tmp_path / "p") == before
+
+
+def test_letters_that_are_read_as_n_are_counted(run, model_folder, tables, tmp_path):
+    assert run("finetune", tables[0], "-o", tmp_path / "p", "-m", model_folder, *SHORT)[0] == 0
+    (tmp_path / "new.fa").write_text(">rna\nACGUUACG\n>nothing\nNNNN\n>dna\nACGTACG\n")
+    code, _, err = run("predict", tmp_path / "p", tmp_path / "new.fa", "-o", tmp_path / "new.tsv")
+    assert code == 0, err
+    assert "6  letters other than A, C, G, T, read as N" in err
+    table = pd.read_csv(tmp_path / "new.tsv", sep="\t", keep_default_na=False)
+    assert table["n"].tolist() == [2, 4, 0]
+    assert table["reason"].tolist() == ["", "empty", ""]

@@ -74,7 +74,7 @@ def test_what_cannot_be_predicted_has_its_reason(predictor, genome):
     table = predict_variants(predictor, genome, list(cases.values()), window=100)
     assert table["reason"].tolist() == list(cases)
     assert table[["x_ref", "x_alt"]].isna().all(axis=None)
-    far = predict_variants(predictor, genome, [Variant("20", 3951, bases[3950], other(bases[3950]))], window=590)
+    far = predict_variants(predictor, genome, [Variant("20", 3951, bases[3950], other(bases[3950]))], window=588)
     assert far["reason"].tolist() == ["beyond_model"]  # 50 N, each a token
     none = predict_variants(predictor, genome, [], window=100)
     assert none.empty
@@ -82,8 +82,8 @@ def test_what_cannot_be_predicted_has_its_reason(predictor, genome):
 
 
 def test_mistakes(predictor, model, genome):
-    for window in (0, 595):
-        with pytest.raises(SettingsError, match="1 to 594 bases would work"):
+    for window in (0, 593, 595):
+        with pytest.raises(SettingsError, match="1 to 594 bases, multiples of 6, would work"):
             predict_variants(predictor, genome, [], window=window)
     of_bases = Predictor(model, make_target("bases", ("none", "site")))
     with pytest.raises(SettingsError, match="no number for a variant"):

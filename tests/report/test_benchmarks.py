@@ -16,8 +16,8 @@ LAYERS = pd.DataFrame(
     columns=["layer", "method", "validation", "test", "low", "high"],
 )
 RESULTS = pd.DataFrame(
-    [("H3", "probe", 0.5, 0.1), ("H3", "kmer", 0.4, NAN), ("enhancers", "probe", -0.1, 0.0)],
-    columns=["task", "method", "test", "sd2"],
+    [("H3", "probe", 0.5, 0.4, 0.6), ("H3", "kmer", 0.4, NAN, NAN), ("enhancers", "probe", -0.1, -0.1, 0.0)],
+    columns=["task", "method", "test", "low", "high"],
 )
 
 
@@ -36,7 +36,17 @@ CURVES = pd.DataFrame(
 def test_curves_have_a_panel_for_each_task_and_a_colour_for_each_method(tmp_path):
     draw_curves(CURVES, tmp_path / "a.svg", title="fly", metric="MCC")
     text = (tmp_path / "a.svg").read_text()
-    for word in ("fly", "H3", "enhancers", "promoters", "TATA", "ia3", "cnn", "MCC on the rows to choose by", "step"):
+    for word in (
+        "fly",
+        "H3",
+        "enhancers",
+        "promoters",
+        "TATA",
+        "ia3",
+        "cnn",
+        "validation MCC",
+        "step (a line for each fold)",
+    ):
         assert text.count(f">{word}<") == 1, word
     draw_curves(CURVES[:6], tmp_path / "one.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
@@ -61,13 +71,13 @@ def test_a_benchmark_names_each_task_and_method_once(tmp_path):
     text = (tmp_path / "b.svg").read_text()
     for word in ("fly", "H3", "enhancers", "probe", "kmer"):
         assert text.count(f">{word}<") == 1, word
-    assert ">MCC on the test rows (mean over folds, two standard deviations)<" in text
+    assert ">MCC on the test rows (mean over folds; 95 % bootstrap interval)<" in text
     draw_benchmark(RESULTS, tmp_path / "again.svg", title="fly", metric="MCC")
     assert (tmp_path / "again.svg").read_text() == text
 
 
 def test_a_benchmark_of_many_methods_or_of_no_score(tmp_path):
-    rows = [(f"task {i}", f"method {j}", i / 9 + j / 99, 0.1) for i in range(3) for j in range(15)]
+    rows = [(f"task {i}", f"method {j}", i / 9 + j / 99, 0.1, 0.9) for i in range(3) for j in range(15)]
     draw_benchmark(pd.DataFrame(rows, columns=RESULTS.columns), tmp_path / "many.svg")
     text = (tmp_path / "many.svg").read_text()
     assert all(f">method {j}<" in text for j in range(15))

@@ -34,7 +34,7 @@ def predictor_of(model, kind="classes", names=("x", "y", "z")):
 def test_a_row_for_each_sequence_in_its_order(model):
     predictor, seen = predictor_of(model), []
     table = predict(predictor, iter(NAMED), advance=seen.append)
-    assert list(table.columns) == ["name", "x", "y", "z", "prediction", "reason"]
+    assert list(table.columns) == ["name", "x", "y", "z", "prediction", "n", "reason"]
     assert table["name"].tolist() == ["one", "two", "three", "four"]
     assert table["reason"].tolist() == ["", "empty", "", ""]
     assert sum(seen) == 3
@@ -49,7 +49,7 @@ def test_a_row_for_each_sequence_in_its_order(model):
 def test_intervals_with_strands_and_reasons(model, genome):
     predictor = predictor_of(model, "values", ("activity",))
     table = predict(predictor, PLACES, genome)
-    assert list(table.columns) == ["name", "chrom", "start", "end", "strand", "activity", "reason"]
+    assert list(table.columns) == ["name", "chrom", "start", "end", "strand", "activity", "n", "reason"]
     assert table["name"].tolist() == ["20:11-50", "elsewhere", "turned", "short:21-41", "short:1-40"]
     assert table["reason"].tolist() == ["", "contig_missing", "", "past_end", ""]
     assert table[["chrom", "start", "end", "strand"]].to_numpy().tolist()[2] == ["chr20", 10, 50, "-"]
@@ -63,14 +63,14 @@ def test_intervals_with_strands_and_reasons(model, genome):
 def test_labels_and_bins_have_no_prediction_but_their_numbers(model, kind):
     names = ("x", "y") if kind == "labels" else ("x",)
     table = predict(predictor_of(model, kind, names), NAMED)
-    assert list(table.columns) == ["name", *names, "reason"]
+    assert list(table.columns) == ["name", *names, "n", "reason"]
     assert table[list(names)].notna().all(axis=1).tolist() == [True, False, True, True]
 
 
 def test_a_row_for_each_base(model):
     predictor = predictor_of(model, "bases", ("none", "donor"))
     table = predict(predictor, NAMED)
-    assert list(table.columns) == ["name", "offset", "none", "donor", "prediction", "reason"]
+    assert list(table.columns) == ["name", "offset", "none", "donor", "prediction", "n", "reason"]
     assert table["name"].value_counts().to_dict() == {"one": 11, "two": 1, "three": 13, "four": 4}
     assert table["offset"].dropna().tolist() == [*range(11), *range(13), *range(4)]
     assert table["offset"].dtype == "Int64"  # a whole number in files, though one is missing
@@ -83,7 +83,18 @@ def test_a_row_for_each_base(model):
 def test_bases_of_intervals_have_their_place_on_the_forward_strand(model, genome):
     predictor = predictor_of(model, "bases", ("none", "donor"))
     table = predict(predictor, PLACES, genome)
-    assert list(table.columns) == ["name", "chrom", "start", "end", "strand", "none", "donor", "prediction", "reason"]
+    assert list(table.columns) == [
+        "name",
+        "chrom",
+        "start",
+        "end",
+        "strand",
+        "none",
+        "donor",
+        "prediction",
+        "n",
+        "reason",
+    ]
     first, turned = (table[table["name"] == name] for name in ("20:11-50", "turned"))
     assert first["start"].tolist() == list(range(10, 50))
     assert turned["start"].tolist() == list(range(49, 9, -1))
@@ -112,11 +123,11 @@ def test_sequences_are_read_piece_by_piece(model, genome, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["classes", "bases"])
 def test_a_sequence_that_is_too_long_comes_back_with_its_reason(model, kind):
-    given = [*NAMED, ("giant", "ACGTG" * 119), ("unknown", "N" * 99), ("one more", "N" * 100)]
+    given = [*NAMED, ("giant", "ACGTG" * 119), ("unknown", "N" * 99), ("one more", "A" + "N" * 100)]
     table = predict(predictor_of(model, kind), given).drop_duplicates("name").set_index("name")
     assert table["reason"].to_dict() == {
         **{"one": "", "two": "empty", "three": "", "four": ""},
-        **{"giant": "beyond_model", "unknown": "", "one more": "beyond_model"},
+        **{"giant": "beyond_model", "unknown": "empty", "one more": "beyond_model"},
     }
     assert table["x"].isna().tolist() == [bool(reason) for reason in table["reason"]]
 

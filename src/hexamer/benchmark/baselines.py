@@ -111,7 +111,7 @@ class ConvolutionalNetwork(nn.Module):
 
 def as_numbers(sequences: Sequence[str], width: int = 1) -> npt.NDArray[np.int64]:
     """Bases as numbers, int64 [N, longest, or width if that is more]: 0 to 3, 4 for other letters, 5 behind the end."""
-    found = np.full((len(sequences), max(width, *map(len, sequences))), 5, dtype=np.int64)
+    found = np.full((len(sequences), max([width, *map(len, sequences)])), 5, dtype=np.int64)
     for row, sequence in zip(found, sequences, strict=True):
         codes = bases_to_codes(sequence)
         row[: len(codes)] = codes

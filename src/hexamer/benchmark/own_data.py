@@ -22,6 +22,8 @@ from hexamer.tokens import bases_to_codes
 
 HOLD_OUTS = ("rows", "contigs", "similarity")
 """What is never divided when rows are held out: nothing, contigs, or sequences that are copies or near copies."""
+FEW = 10
+"""Different numbers up to which fractions may be classes."""
 BLOCK = 1_000_000
 """Bases that are not divided where all rows are on one contig."""
 MOST_CLASSES = 1000
@@ -133,6 +135,8 @@ def _classes(cells: npt.NDArray[Any], path: Path) -> tuple[str, ...]:
     if unknown:
         raise InputError(f"{path}: {len(unknown):,} row(s) have no class, such as row {unknown[0]:,}; remove them")
     words = sorted({str(cell).strip() for cell in cells.ravel()})
+    if len(words) > FEW and sum(_is_fraction(word) for word in words) > len(words) / 2:
+        raise InputError(f"{path}: {len(words):,} different numbers, such as {words[-1]}: --target values would work")
     folded: dict[str, str] = {}
     for word in words:
         if (other := folded.setdefault(word.casefold(), word)) != word:
@@ -144,6 +148,13 @@ def _classes(cells: npt.NDArray[Any], path: Path) -> tuple[str, ...]:
         if int(words[-1]) < MOST_CLASSES:  # else they are names, such as numbers of species
             return tuple(map(str, range(int(words[-1]) + 1)))
     return tuple(words)
+
+
+def _is_fraction(word: str) -> bool:
+    try:
+        return not float(word).is_integer()
+    except (ValueError, OverflowError):
+        return False
 
 
 def _outputs(columns: Sequence[str], cells: npt.NDArray[Any]) -> tuple[str, ...]:

@@ -99,8 +99,9 @@ def compare_methods(cells: Sequence[Cell], *, reference: str, draws: Draws | Non
     Returns
     -------
     DataFrame
-        `task`, `method`, `folds` (that both have), `difference` (mean of method minus reference over folds, which share
-        their rows), `sd2` (two standard deviations of it), `better` (folds where the method is), `low`, `high` and
+        `task`, `method`, `reference`, `folds` (that both have), `difference` (mean of method minus reference over
+        folds, which share their rows), `sd2` (two standard deviations of it), `better` (folds where the method is),
+        `low`, `high` and
         `p` (its 95 % paired bootstrap interval over test rows, and how often chance is beyond 0, two-sided; NaN without
         draws).
     """
@@ -116,12 +117,14 @@ def compare_methods(cells: Sequence[Cell], *, reference: str, draws: Draws | Non
             continue
         differences = np.array([a - b for a, b in pairs])
         spread = 2 * differences.std(ddof=1) if len(pairs) > 1 else np.nan
-        row = {"task": task, "method": method, "folds": len(pairs), "difference": differences.mean(), "sd2": spread}
+        row = {"task": task, "method": method, "reference": reference, "folds": len(pairs)}
+        row |= {"difference": differences.mean(), "sd2": spread}
         own, other = ((draws or {}).get((task, name)) for name in (method, reference))
         found = own.minus(other)._asdict() if own and other else {}
         row |= {"better": int((differences > 0).sum())}
         rows.append(row | {name: found.get(name, np.nan) for name in ("low", "high", "p")})
-    return pd.DataFrame(rows, columns=["task", "method", "folds", "difference", "sd2", "better", "low", "high", "p"])
+    columns = ["task", "method", "reference", "folds", "difference", "sd2", "better", "low", "high", "p"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _interval(found: Resampled | None) -> dict[str, float]:

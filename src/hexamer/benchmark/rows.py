@@ -267,7 +267,7 @@ def _sequences(
         wanted = columns.sequence or " or ".join(SEQUENCES)
         raise InputError(f"{path}: no column of sequences in {excerpt(', '.join(names), 80)}; {wanted} would work")
     if genome is None:
-        raise InputError(f"{path}: holds intervals without sequences; the genome that they count in would help")
+        raise InputError(f"{path}: holds intervals without sequences; --genome FASTA, which they count in, would work")
     strands = table[strand] if strand else ["+"] * len(table)
     places = zip(regions["chrom"], regions["start"].tolist(), regions["end"].tolist(), strands, strict=True)
     return [genome.fetch_interval(Interval(*place)) for place in places], regions

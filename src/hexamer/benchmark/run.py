@@ -119,7 +119,8 @@ def run_benchmark(
         check_task(model, task_data, settings)
     for task, task_data in zip(asked, read, strict=True):
         audits[task.name] = audit_task(task_data, settings)
-        for note in (*task_data.notes, f"audit {audits[task.name]['verdict']}"):
+        reasons = [f"audit {reason['level']}: {reason['text']}" for reason in audits[task.name]["reasons"]]
+        for note in (*task_data.notes, *(reasons or ["audit PASS"])):
             if tell:
                 tell(f"{task.name}: {note}")
         found = run_task(model, task_data, out, settings, advance=advance)

@@ -183,7 +183,7 @@ def _size_notes(sizes: Mapping[str, int], parts: Mapping[str, Split]) -> list[st
         if rows != size:
             notes.append(f"{split}: {rows:,} rows here, {size:,} published")
     if not {"test"} & (parts.keys() | sizes.keys()):
-        notes.append("no test rows were published: hold some of train out")
+        notes.append("no test rows were published: some of train are held out")
     return notes
 
 

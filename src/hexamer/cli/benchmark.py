@@ -1,6 +1,7 @@
 """Benchmarks: `run-benchmark`, and what is wrong with one, `audit`."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,7 +83,7 @@ def run_benchmark(
         advance.expect(len(named or known.tasks) * len(settings.methods) * folds)
         found = benchmark.run_benchmark(
             encoder, suite, data, out, tasks=named, settings=settings, genome=reference,
-            advance=lambda *_: advance(1), tell=say,
+            advance=lambda cell, there: _tell_cell(cell, there, advance), tell=say,
         )  # fmt: skip
     table = found.summary()
     for name, rows in (
@@ -90,7 +91,8 @@ def run_benchmark(
         ("scores", found.scores()),
         ("differences", found.differences(settings.methods[0])),
     ):
-        write_table(rows.assign(seed=seed), out / f"{name}.tsv")
+        whole = rows.astype({column: "Int64" for column in ("folds", "trained") if column in rows})
+        write_table(whole.round(6).assign(seed=seed), out / f"{name}.tsv")
     kinds = {task.name: task.kind for task in known.tasks}
     metric = " or ".join(dict.fromkeys(TARGETS[kinds[name]].metric for name in found.audits))
     title = f"{known.name}, {model}"
@@ -107,6 +109,12 @@ def run_benchmark(
         names = ", ".join(found.failed)
         say(f"audit FAIL: {names}; their scores are higher than on new sequences (manifest.json says why)")
     say(f"wrote {out}")
+
+
+def _tell_cell(cell: Any, there: bool, advance: Callable[[int], None]) -> None:
+    advance(1)
+    kept = ", kept" if there else f" in {cell.seconds:g} s"
+    say(f"{cell.task} {cell.method} fold {cell.fold}: {cell.test:.3f} (validation {cell.validation:.3f}){kept}")
 
 
 def _named_rate(text: str) -> tuple[str, float]:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ from hexamer.errors import SettingsError
 
 commands = typer.Typer()
 
+FEW_ROWS = 20
+"""Rows to choose by, below which there is a warning."""
 STATE = "state"
 """Folder in which fine-tuning keeps what a killed run resumes from."""
 
@@ -146,6 +149,7 @@ def finetune(
     from hexamer.training.finetune import FinetuneSettings
     from hexamer.training.finetune import finetune as fit_predictor
     from hexamer.training.predict import score_predictor
+    from hexamer.training.predictor import PREDICTOR
     from hexamer.training.scores import CHOSEN
 
     fit: dict[str, Any] = {"adapter": {"kind": adapter, "rank": rank}, "steps": steps, "batch": batch, "seed": seed}
@@ -154,6 +158,10 @@ def finetune(
     chosen = {"fit": fit, "hidden": hidden, "both_strands": both_strands}
     settings = make_settings(FinetuneSettings, chosen, "finetune")
     check_folder(out)
+    if (out / PREDICTOR).exists():
+        raise SettingsError(f"{out}: holds a finished predictor; another --out, or this folder removed, would work")
+    if (out / STATE).exists():
+        say(f"{out}: an unfinished run is resumed")
     reading: dict[str, Any] = {"label": label, "names": names, "sequence": sequence, "genome": genome, "seed": seed}
     reading["hold_out_by"] = hold_out_by
     parts, meaning, facts = _read_parts(train, validation, test, target, balanced=balanced, **reading)
@@ -167,7 +175,7 @@ def finetune(
             meaning,
             settings=settings,
             folder=out / STATE,
-            advance=lambda record: advance(1),
+            advance=lambda record: _tell_step(record, advance, CHOSEN[meaning.kind]),
         )
     found.predictor.save(out)
     scores: dict[str, Any] = {"validation": found.fitted.best_score}
@@ -179,10 +187,18 @@ def finetune(
     write_manifest(out / "manifest.json", **facts)
     shutil.rmtree(out / STATE, ignore_errors=True)
     say(f"{trained:,} of {whole:,} weights trained ({trained / whole:.2%}); best at step {found.fitted.best_step:,}")
+    if found.fitted.best_step == steps:
+        say("the last step was the best: more --steps may be better")
     typer.echo(f"validation\t{CHOSEN[meaning.kind]}\t{found.fitted.best_score:.4f}")
     for name, score in scores.get("test", {}).items():
         typer.echo(f"test\t{name}\t{score:.4f}")
     say(f"wrote {out}; hexamer predict {out} uses it")
+
+
+def _tell_step(record: dict[str, Any], advance: Callable[[int], None], metric: str) -> None:
+    advance(1)
+    if "score" in record:
+        say(f"step {record['step']:,}: loss {record['loss']:.4f}, validation {metric} {record['score']:.4f}")
 
 
 def _read_parts(
@@ -241,6 +257,8 @@ def _read_parts(
     facts: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path is not None}
     facts |= {"target": kind, "names": first.names, "rows": [len(part) for part in parts], "seed": seed}
     facts |= {"columns": label or "", "sequence": sequence, "hold_out_by": hold_out_by if validation is None else None}
+    if len(parts[1]) < FEW_ROWS:
+        say(f"only {len(parts[1])} rows to choose by (the validation set): its scores are little more than chance")
     say(f"{len(parts[0]):,} rows to learn from, {len(parts[1]):,} to choose by, {len(parts[2]):,} to report on")
     return parts, target, facts
 
@@ -300,4 +318,6 @@ def predict(
     inputs |= {"window": window, "reasons": {reason or "predicted": count for reason, count in reasons.items()}}
     write_manifest(out.with_name(out.name + ".manifest.json"), **inputs, rows=len(table))
     say_reasons(reasons.items())
+    if "n" in table and (unknown := int(table.drop_duplicates("name")["n"].sum())):
+        say(f"{unknown:>12,}  letters other than A, C, G, T, read as N")
     say(f"wrote {out}")

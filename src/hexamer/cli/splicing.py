@@ -65,4 +65,4 @@ def build_splice_suite(
     say_reasons((reason, count) for reason, count in made.left_out.items() if count)
     if genes.skipped:
         say(f"{len(genes.skipped):,} contigs of the annotation are not in the genome, such as {genes.skipped[0]}")
-    say(f"wrote {out}")
+    say(f"wrote {out}; to run it: hexamer run-benchmark {out} {out} -g {genome} --methods weight-array,ia3 -o RESULTS")

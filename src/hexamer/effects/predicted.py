@@ -52,9 +52,10 @@ def predict_variants(
     """
     if predictor.target.kind == "bases":
         raise SettingsError("a predictor of bases has no number for a variant; one of classes or values would work")
-    most = predictor.encoder.config.max_bases
-    if not 1 <= window <= most:
-        raise SettingsError(f"window {window:,}: 1 to {most:,} bases would work with this predictor")
+    config = predictor.encoder.config
+    if not (1 <= window <= config.max_bases and window // config.k + window % config.k < config.max_tokens):
+        told = f"1 to {config.max_bases:,} bases, multiples of {config.k}, would work with this predictor"
+        raise SettingsError(f"window {window:,}: {told}")
     names = predictor.target.names
     columns = [f"{name}_{allele}" for name in names for allele in ("ref", "alt")]
     parts, left = [], iter(variants)

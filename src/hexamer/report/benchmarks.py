@@ -6,7 +6,6 @@ Drawn as those of `figures`, in the same colours.
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from hexamer.report.figures import COLOURS, MARKERS, STYLE, check_figure_path, save_figure
@@ -54,12 +53,12 @@ def draw_layers(table: pd.DataFrame, path: str | Path, *, title: str = "", metri
 
 
 def draw_benchmark(table: pd.DataFrame, path: str | Path, *, title: str = "", metric: str = "score") -> None:
-    """Draw the scores of methods by task: the mean over folds with two standard deviations.
+    """Draw the scores of methods by task: the mean over folds with its bootstrap interval over test rows.
 
     Parameters
     ----------
     table : DataFrame
-        `task`, `method`, `test` and `sd2`, as from `hexamer.benchmark.summarise_cells`.
+        `task`, `method`, `test`, `low` and `high`, as from `hexamer.benchmark.summarise_cells`.
     path : str or Path
         `.png` or `.svg`.
     title : str
@@ -84,8 +83,7 @@ def draw_benchmark(table: pd.DataFrame, path: str | Path, *, title: str = "", me
             rows = table[table["method"] == method]
             heights = [tasks.index(task) + (number - (len(methods) - 1) / 2) * step for task in rows["task"]]
             colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-            spread = np.nan_to_num(rows["sd2"].to_numpy(dtype=float))
-            axis.hlines(heights, rows["test"] - spread, rows["test"] + spread, color=colour, linewidth=2, alpha=0.5)
+            axis.hlines(heights, rows["low"], rows["high"], color=colour, linewidth=2, alpha=0.5)
             axis.scatter(rows["test"], heights, c=colour, marker=marker, s=26, label=method, zorder=3)
         axis.set_yticks(range(len(tasks)), tasks)
         axis.set_ylim(len(tasks) - 0.5, -0.5)
@@ -93,7 +91,7 @@ def draw_benchmark(table: pd.DataFrame, path: str | Path, *, title: str = "", me
         axis.axvline(0, color="black", linewidth=0.8, linestyle=":", zorder=1)
         axis.grid(axis="x", color="#EEEEEE")
         axis.set_axisbelow(True)
-        axis.set_xlabel(f"{metric} on the test rows (mean over folds, two standard deviations)")
+        axis.set_xlabel(f"{metric} on the test rows (mean over folds; 95 % bootstrap interval)")
         figure.legend(loc="outside lower center", ncols=min(len(methods), 4), frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -136,7 +134,7 @@ def draw_curves(
     columns = min(3, max(len(tasks), 1))
     rows = -(-max(len(tasks), 1) // columns)
     with rc_context(STYLE | {"axes.spines.left": True}):
-        figure = Figure(figsize=(0.8 + 2.4 * columns, 0.9 + 1.9 * rows), layout="constrained")
+        figure = Figure(figsize=(1.9 + 2.4 * columns, 0.9 + 2.1 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel in panels[len(tasks) :]:
             panel.set_visible(False)
@@ -151,9 +149,9 @@ def draw_curves(
             panel.set_title(task, fontsize=8)
             panel.grid(axis="y", color="#EEEEEE")
             panel.set_axisbelow(True)
-        figure.supxlabel("step", fontsize=9)
-        figure.supylabel(f"{metric} on the rows to choose by", fontsize=9)
-        figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        figure.supxlabel("step (a line for each fold)", fontsize=9)
+        figure.supylabel(f"validation {metric}", fontsize=9)
+        figure.legend(loc="outside right upper", frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         save_figure(figure, path)

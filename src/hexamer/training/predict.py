@@ -17,7 +17,7 @@ from hexamer.training.predictor import Predictor
 from hexamer.training.scores import Scores, all_scores
 
 _PIECE = 512  # sequences that are held at a time
-_COLUMNS = ("name", "chrom", "start", "end", "strand", "offset", "prediction", "reason")
+_COLUMNS = ("name", "chrom", "start", "end", "strand", "offset", "prediction", "n", "reason")
 
 
 def predict(
@@ -43,8 +43,8 @@ def predict(
     DataFrame
         `name`, for intervals `chrom`, `start`, `end`, `strand`; a float32 column for each class or output (of bases a
         row for each base, with `offset` from the sequence's first, 0-based, or for intervals its `start` and `end`);
-        of classes and of bases also `prediction`, the most probable one; and `reason`, why a row has no prediction.
-        Always in this order.
+        of classes and of bases also `prediction`, the most probable one; `n`, letters of the sequence other than A, C,
+        G, T, which are read as N; and `reason`, why a row has no prediction. Always in this order.
 
     Raises
     ------
@@ -63,10 +63,10 @@ def predict(
         parts += _lay_out(predictor, rows, found)
     columns = [*predictor.target.names, *(["prediction"] if predictor.target.kind in ("classes", "bases") else [])]
     if not parts:
-        return pd.DataFrame(columns=["name", *columns, "reason"])
+        return pd.DataFrame(columns=["name", *columns, "n", "reason"])
     table = pd.concat(parts, ignore_index=True)
     facts = [name for name in ("name", "chrom", "start", "end", "strand", "offset") if name in table]
-    return table.reindex(columns=[*facts, *columns, "reason"])
+    return table.reindex(columns=[*facts, *columns, "n", "reason"])
 
 
 def score_predictor(predictor: Predictor, examples: Examples) -> Scores:
@@ -109,6 +109,8 @@ def _read(item: tuple[str, str] | Interval, genome: Genome | None) -> tuple[dict
 def _judge(predictor: Predictor, bases: str) -> str:
     """Say why an encoder cannot read a sequence; empty if it can."""
     most = predictor.encoder.config.max_tokens
+    if _unknown(bases) == len(bases):
+        return "empty"
     if len(bases) < most:  # even of N alone, each a token
         return ""
     return "beyond_model" if len(predictor.encoder.tokenizer.encode([bases])[0]) > most else ""
@@ -120,14 +122,22 @@ def _lay_out(
     """Give tables of rows in their order: one for all, or of bases one for each sequence."""
     names, target = list(predictor.target.names), predictor.target
     if target.kind == "bases":
-        return [_lay_out_bases(names, facts, found.get(i), reason) for i, (facts, _, reason) in enumerate(rows)]
+        return [
+            _lay_out_bases(names, facts, found.get(i), reason).assign(n=_unknown(bases))
+            for i, (facts, bases, reason) in enumerate(rows)
+        ]
     values = np.full((len(rows), len(names)), np.nan, dtype=np.float32)
     for i, row in found.items():
         values[i] = row
     table = pd.concat([pd.DataFrame([row[0] for row in rows]), pd.DataFrame(values, columns=names)], axis=1)
     if target.kind == "classes":
         table["prediction"] = [names[int(row.argmax())] if i in found else None for i, row in enumerate(values)]
-    return [table.assign(reason=[reason for _, _, reason in rows])]
+    return [table.assign(n=[_unknown(bases) for _, bases, _ in rows], reason=[reason for _, _, reason in rows])]
+
+
+def _unknown(bases: str) -> int:
+    """Letters other than A, C, G and T."""
+    return len(bases) - sum(bases.count(letter) for letter in "ACGTacgt")
 
 
 def _lay_out_bases(names: list[str], facts: dict[str, Any], found: Any, reason: str) -> pd.DataFrame:
