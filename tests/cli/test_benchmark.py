@@ -109,7 +109,7 @@ def test_a_benchmark_from_end_to_end(run, flies, model_folder, tmp_path, monkeyp
     assert facts["settings"]["methods"] == ["probe", "ia3", "kmer"]
     assert list(facts["audit"]) == ["eye", "wing"]
     for name, found in facts["audit"].items():
-        assert f"{name}: audit {found['verdict']}" in err.splitlines()
+        assert f"{name}: audit {found['verdict']}" in err
         assert (found["train"]["rows"], found["test"]["rows"]) == (60, 20)
     assert len(facts["cells"]) == 12
 
