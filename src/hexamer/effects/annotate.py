@@ -68,7 +68,7 @@ class Companion(Protocol):
         scores: Mapping[str, Table],
         settings: ScoreSettings,
     ) -> Table:
-        """Columns [V, n] of some variants, beside their scores [V] by name."""
+        """Columns [N, n] of some variants, beside their scores [N] by name."""
 
     def check(self, model: NucleotideTransformer, settings: ScoreSettings) -> None:
         """Raise SettingsError unless it fits the scores."""

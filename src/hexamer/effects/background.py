@@ -119,13 +119,13 @@ class Background:
         model : NucleotideTransformer
         genome : Genome
         variants : sequence of Variant
-        scores : mapping of str to float32 array [V]
+        scores : mapping of str to float32 array [N]
             With "llr".
         settings : ScoreSettings
 
         Returns
         -------
-        float32 array [V, 2]
+        float32 array [N, 2]
             Percentile, NaN where there is none; scores of the group, NaN where the variant has no score.
         """
         found = np.full((len(variants), 2), np.nan, dtype=np.float32)

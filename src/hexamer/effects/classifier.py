@@ -151,7 +151,7 @@ class VariantClassifier:
         scores: Mapping[str, npt.NDArray[np.float32]],
         settings: ScoreSettings,
     ) -> npt.NDArray[np.float32]:
-        """Probability of each variant, float32 [V, 1], read as in training; NaN where there is a reason."""
+        """Probability of each variant, float32 [N, 1], read as in training; NaN where there is a reason."""
         features = read_features(model, genome, variants, self.settings.scores)
         return self.predict(features).astype(np.float32)[:, None]
 
@@ -249,11 +249,11 @@ def fit_classifier(
         That the features come from.
     features : Features
         As from `read_features`.
-    labels : bool array [V]
+    labels : bool array [N]
         True for the positive class.
-    chroms, starts : sequences [V]
+    chroms, starts : sequences [N]
         Places, 0-based.
-    folds : int array [V]
+    folds : int array [N]
         As from `hexamer.genome.splits`.
     settings : ClassifierSettings, optional
 

@@ -29,12 +29,12 @@ class Features(NamedTuple):
     """What the encoder says of some variants."""
 
     values: dict[str, Matrix]
-    """By family [V, n]; NaN where there is a reason."""
+    """By family [N, n]; NaN where there is a reason."""
     reasons: list[str]
     """Empty, or a code of `hexamer.errors.REASONS`."""
 
     def matrix(self, families: Sequence[str]) -> Matrix:
-        """Families side by side, [V, n]."""
+        """Families side by side, [N, n]."""
         return np.concatenate([self.values[name] for name in families], axis=1)
 
 

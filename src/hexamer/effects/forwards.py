@@ -67,7 +67,7 @@ def masked_ratios(
 
     Returns
     -------
-    float32 array [V, R]
+    float32 array [N, R]
         Nats; NaN where no allele says otherwise.
     Forwards
     """
@@ -181,7 +181,7 @@ def compare_windows(alleles: list[Allele], pairs: Pairs, shape: tuple[int, int])
 
     Returns
     -------
-    dict of str to float32 array [V, R]
+    dict of str to float32 array [N, R]
         By name of the score; NaN where no allele says otherwise.
     """
     rows, columns = [allele.row for allele in alleles], [allele.column for allele in alleles]

@@ -133,13 +133,13 @@ class Scored(NamedTuple):
     """Scores of some alleles."""
 
     values: npt.NDArray[np.float32]
-    """[V, scores]; NaN where there is a reason."""
+    """[N, scores]; NaN where there is a reason."""
     reasons: list[str]
     """Empty, or a code of `hexamer.errors.REASONS`."""
     forwards: Forwards
     """What it took."""
     readings: dict[str, Table]
-    """Scores before they are averaged, by name: [V, strands x phases], NaN where a change cannot be read in so many
+    """Scores before they are averaged, by name: [N, strands x phases], NaN where a change cannot be read in so many
     ways."""
 
 

@@ -166,7 +166,7 @@ class TunedClassifier:
         scores: Mapping[str, npt.NDArray[np.float32]],
         settings: ScoreSettings,
     ) -> npt.NDArray[np.float32]:
-        """Probability of each variant, float32 [V, 1]; NaN where there is a reason."""
+        """Probability of each variant, float32 [N, 1]; NaN where there is a reason."""
         alleles, _ = read_alleles(self.model.encoder, genome, variants, self.settings.scores)
         decisions = mean_decisions(self.model, alleles, len(variants))
         return sigmoid(self.slope * decisions + self.intercept).astype(np.float32)[:, None]
