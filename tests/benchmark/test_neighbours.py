@@ -39,4 +39,4 @@ def test_rows_that_lie_nowhere_are_left_out():
     assert (found["rows"], found["overlapping"]) == (1, 1)
     found = compare_positions(table([("chr1", 8, 4)]), places, 0)
     assert (found["rows"], found["overlapping"]) == (1, 1)
-    assert found["chromosomes_in_both"] == ["chr1"]
+    assert found["chromosomes_in_both"] == ["1"]

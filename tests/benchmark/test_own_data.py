@@ -168,7 +168,7 @@ def test_measurements_are_no_classes(tmp_path):
             read_labelled(tmp_path / "a.csv", "classes")
     half = pd.DataFrame({"sequence": ["ACGT"] * 4, "label": [0.5, 1, 0.5, 2]})
     half.to_csv(tmp_path / "a.csv", index=False)
-    assert read_labelled(tmp_path / "a.csv", "classes").names == ("0.5", "1.0", "2.0")
+    assert read_labelled(tmp_path / "a.csv", "classes").names == ("0.5", "1", "2")
 
 
 def test_classes_that_differ_in_case_are_told_of(tmp_path):
@@ -199,3 +199,21 @@ def test_rows_are_held_out_with_what_is_like_them():
         hold_out_rows(Split(sequences, split.targets), by="contigs")
     with pytest.raises(SettingsError, match="held out by 'luck'; rows, contigs, similarity would work"):
         hold_out_rows(split, by="luck")
+
+
+def test_classes_of_another_file_are_found_by_name_never_by_place(tmp_path):
+    """Numbers that a column of fractions holds are the same classes; numbers that are no class are told of."""
+    names = read_labelled(written(tmp_path / "a.csv", label=[1.0, 2.0, 3.0]), "classes").names
+    assert names == ("0", "1", "2", "3")
+    found = read_labelled(written(tmp_path / "b.csv", label=["1", "2", "1"]), "classes", names=names)
+    assert found.split.targets.tolist() == [1, 2, 1]
+    signed = read_labelled(written(tmp_path / "c.csv", label=["-1", "1", "1"]), "classes").names
+    assert signed == ("-1", "1")
+    with pytest.raises(InputError, match="no class of the task, such as '0'; -1, 1 would work"):
+        read_labelled(written(tmp_path / "d.csv", label=["0", "1", "1"]), "classes", names=signed)
+
+
+@pytest.mark.parametrize("word", ["NA", "NaN", ".", "", "<NA>"])
+def test_a_missing_class_is_told_of(tmp_path, word):
+    with pytest.raises(InputError, match="1 row\\(s\\) have no class, such as row 2; remove them"):
+        read_labelled(written(tmp_path / "a.csv", label=["a", word, "b"]), "classes")

@@ -288,13 +288,18 @@ def test_a_damaged_cell_is_told_of(encoder, tmp_path, text):
         run_task(encoder, task_of(), tmp_path, replace(SETTINGS, methods=("kmer",)))
 
 
-def test_a_score_that_is_none_is_kept_as_such(encoder, tmp_path):
+def test_test_rows_that_cannot_be_scored_are_told_of_first(encoder, ran, tmp_path):
     data = task_of()
     data = replace(data, test=Split(data.test.sequences, np.zeros(20, dtype=np.int64)))
-    settings = replace(SETTINGS, methods=("kmer",), folds=1)
-    for _ in range(2):
-        (cell,) = run_task(encoder, data, tmp_path, settings)
-        assert np.isnan(cell.test)
+    with pytest.raises(InputError, match="eye: test: classes: all known targets are of one class"):
+        run_task(encoder, data, tmp_path, replace(SETTINGS, methods=("kmer",)))
+    assert ran == []
+
+
+@pytest.mark.parametrize("rate", [float("nan"), 0.0, -1.0, float("inf")])
+def test_rates_are_checked_before_anything_is_run(rate):
+    with pytest.raises(SettingsError, match="of full; above 0 would work"):
+        replace(SETTINGS, rates={"full": rate})
 
 
 @pytest.mark.parametrize("kind", ["classes", "labels", "values"])

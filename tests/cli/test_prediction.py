@@ -258,7 +258,7 @@ MISTAKES = {
     "a row without a class": ("finetune {tmp}/holes.csv -o {tmp}/p", "1 row(s) have no class, such as row 2"),
     "a sequence that is too long": (
         "finetune {tmp}/long.csv -o {tmp}/p -m {model}",
-        "595 bases are 100 tokens; 1 to 99 tokens would work",
+        "(595 bases) is 100 tokens; the model reads 99",
     ),
     "training rows that are not there": ("finetune {tmp}/no.csv -o {tmp}/p", "no.csv: no such file"),
     "intervals without a genome": ("finetune {tmp}/places.tsv -o {tmp}/p", "holds intervals without sequences"),
@@ -359,3 +359,44 @@ def test_letters_that_are_read_as_n_are_counted(run, model_folder, tables, tmp_p
     table = pd.read_csv(tmp_path / "new.tsv", sep="\t", keep_default_na=False)
     assert table["n"].tolist() == [2, 4, 0]
     assert table["reason"].tolist() == ["", "empty", ""]
+
+
+def test_what_is_known_of_rows_is_told_before_anything_is_learnt(run, model_folder, tables, tmp_path):
+    rows = pd.read_csv(tables[0])
+    common = ("-m", model_folder, "-o", tmp_path / "p", *SHORT)
+    rows.assign(sequence=["hello ACGT world" if i == 3 else each for i, each in enumerate(rows["sequence"])]).to_csv(
+        tmp_path / "words.csv", index=False
+    )
+    rows.assign(sequence=["N" * 40 if i == 5 else each for i, each in enumerate(rows["sequence"])]).to_csv(
+        tmp_path / "n.csv", index=False
+    )
+    long = rows.assign(sequence=["ACGTG" * 119, *rows["sequence"][1:]])
+    long.to_csv(tmp_path / "long.csv", index=False)
+    for arguments, said in (
+        ((tmp_path / "n.csv",), "n.csv: 1 row(s) have no base that is known, such as row 6; remove them"),
+        ((tables[0], "--test", tmp_path / "long.csv"), "long.csv: ACGTGACGTGAC... (595 bases) is 100 tokens"),
+        ((tables[0], "--names", "name,high"), "outputs called name, as columns of predictions are"),
+    ):
+        code, _, err = run("finetune", *arguments, *common)
+        assert code == 2, err
+        assert said in err.splitlines()[-1]
+        assert not (tmp_path / "p" / "predictor.json").exists()
+    code, _, err = run("finetune", tmp_path / "words.csv", *common)
+    assert code == 0, err
+    assert "letters other than A, C, G, T, read as N" in err
+
+
+def test_files_of_others_in_a_state_folder_stay(run, model_folder, tables, tmp_path):
+    (tmp_path / "p" / "state").mkdir(parents=True)
+    (tmp_path / "p" / "state" / "thesis.txt").write_text("precious")
+    code, _, err = run("finetune", tables[0], "-m", model_folder, "-o", tmp_path / "p", *SHORT)
+    assert code == 0, err
+    assert [path.name for path in (tmp_path / "p" / "state").iterdir()] == ["thesis.txt"]
+
+
+def test_an_input_is_not_overwritten(run, model_folder, tables, tmp_path):
+    assert run("finetune", tables[0], "-m", model_folder, "-o", tmp_path / "p", *SHORT)[0] == 0
+    (tmp_path / "in.tsv").write_text(">a\nACGT\n")
+    code, _, err = run("predict", tmp_path / "p", tmp_path / "in.tsv", "-o", tmp_path / "in.tsv")
+    assert code == 2
+    assert "in.tsv: is an input, too; another --out would work" in err

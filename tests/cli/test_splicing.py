@@ -71,7 +71,7 @@ MISTAKES = {
     "a region without genes": ("--hold-out 20:8,000-8,100", "test: no window has a splice site"),
     "everything held out": ("--hold-out 20", "train: no window has a splice site"),
     "a contig that is not there": ("--hold-out 7", "7"),
-    "a long window": ("--hold-out 20:1-2,000 --window 9001", "20 has 9,000 bases; a shorter window"),
+    "a long window": ("--hold-out 20:1-2,000 --window 9001", "contigs with genes have 9,000 bases; a shorter one"),
     "no window": ("--hold-out 20:1-2,000 --window 0", "window 0"),
 }
 

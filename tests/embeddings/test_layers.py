@@ -44,3 +44,18 @@ def test_what_cannot_be_read_is_named(model):
         embed_layers(model, ["ACGT", ""])
     with pytest.raises(SequenceError, match="sequence 1 of 1: 600 bases are 100 tokens"):
         embed_layers(model, ["ACGTAC" * 100])
+
+
+@pytest.mark.parametrize("damage", [b"", b"junk", None])
+def test_a_damaged_cache_is_made_anew(model, damage, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEXAMER_CACHE", str(tmp_path / "cache"))
+    encoder = load_model(save_model(model, tmp_path / "m"), device="cpu")
+    wanted = embed_layers(encoder, ["ACGTACGTACGT", "TTTTTTA"])
+    (kept,) = (tmp_path / "cache" / "layers").iterdir()
+    if damage is None:
+        np.save(kept, wanted[:1])
+    else:
+        kept.write_bytes(damage)
+    np.testing.assert_array_equal(embed_layers(encoder, ["ACGTACGTACGT", "TTTTTTA"]), wanted)
+    monkeypatch.setenv("HEXAMER_CACHE", str(kept))  # a file: no cache, and no error
+    np.testing.assert_array_equal(embed_layers(encoder, ["ACGTACGTACGT", "TTTTTTA"]), wanted)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from hexamer.embeddings.layers import embed_layers
 from hexamer.errors import CheckpointError, InputError, OutputError, SequenceError, SettingsError
 from hexamer.genome import reverse_complement
 from hexamer.model import load_model, save_model
@@ -413,3 +414,16 @@ def test_settings_that_do_not_go_together(model):
     tuned = finetune(model, TRAIN, VALIDATION, TARGET, settings=settings_of(steps=2)).predictor.encoder
     with pytest.raises(SettingsError, match="the encoder has an adapter"):
         finetune(tuned, TRAIN, VALIDATION, TARGET)
+
+
+def test_an_encoder_that_learnt_more_has_vectors_of_its_own(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEXAMER_CACHE", str(tmp_path / "cache"))
+    encoder = load_model(save_model(model, tmp_path / "m"), device="cpu")
+    sequences = ["ACGTACGTACGT", "TTTTTTA", "GGGGGGCC", "ACACACAC"]
+    before = embed_layers(encoder, sequences)
+    fit = FitSettings(adapter=AdapterSettings(kind="full"), steps=3, rate=0.1, evaluate_every=1, batch=2)
+    examples = Examples(sequences, np.array([0, 1, 0, 1]))
+    target = make_target("classes", ("a", "b"))
+    found = finetune(encoder, examples, examples, target, settings=FinetuneSettings(fit=fit))
+    assert not np.array_equal(embed_layers(found.predictor.encoder, sequences), before)
+    np.testing.assert_array_equal(embed_layers(encoder, sequences), before)

@@ -17,6 +17,7 @@ from hexamer.benchmark.copies import KINDS, Copies, Members, find_copies
 from hexamer.benchmark.neighbours import compare_positions
 from hexamer.benchmark.rows import SEQUENCES, TARGETS, Columns, find_column, read_names, read_rows
 from hexamer.benchmark.sequences import Places, Sequences
+from hexamer.benchmark.targets import NOTHING
 from hexamer.benchmark.verdict import Finding, judge
 from hexamer.errors import SequenceError, SettingsError
 from hexamer.genome.lines import excerpt
@@ -188,7 +189,7 @@ def read_sequences(path: str | Path, *, sequence: str = "", label: str = "") -> 
     Returns
     -------
     DataFrame
-        `sequence`, `label`, and where it is known `chrom`, `start`, `end`.
+        `sequence`, `label`, and where it is known `chrom`, `start`, `end`; `attrs["note"]` says what is odd about it.
 
     Raises
     ------
@@ -199,7 +200,9 @@ def read_sequences(path: str | Path, *, sequence: str = "", label: str = "") -> 
     target = label or find_column(read_names(path), LABELS)
     rows = read_rows(path, Columns(sequence=sequence, target=(target,) if target else ()))
     table = pd.DataFrame({"sequence": rows.sequences, "label": rows.cells[:, 0]})
-    return table if rows.regions is None else table.join(rows.regions.reset_index(drop=True))
+    table = table if rows.regions is None else table.join(rows.regions.reset_index(drop=True))
+    table.attrs["note"] = rows.note
+    return table
 
 
 def show_audit(found: Audit) -> str:
@@ -285,7 +288,7 @@ def _read_labels(tables: dict[str, pd.DataFrame], column: str) -> tuple[tuple[st
     texts = {}
     for name, table in tables.items():
         cells = table[_column(name, table, column, LABELS)]
-        missing = (cells.isna() | (cells.astype(str).str.strip() == "")).to_numpy()
+        missing = (cells.isna() | cells.astype(str).str.strip().str.lower().isin(NOTHING)).to_numpy()
         if missing.any():
             row = int(missing.argmax()) + 1
             raise SettingsError(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hexamer.benchmark.rows import REGION, find_column
-from hexamer.genome.contigs import ContigNames
+from hexamer.genome.contigs import plain_name
 
 
 def compare_positions(train: pd.DataFrame, test: pd.DataFrame, distance: int) -> dict[str, Any] | None:
@@ -38,13 +38,13 @@ def compare_positions(train: pd.DataFrame, test: pd.DataFrame, distance: int) ->
     >>> test = pd.DataFrame({"chrom": ["1", "1"], "start": [150, 900], "end": [250, 950]})
     >>> found = compare_positions(train, test, 1000)
     >>> found["overlapping"], found["nearby"], found["chromosomes_in_both"]
-    (1, 2, ['chr1'])
+    (1, 2, ['1'])
     """
     own, others = _find_regions(train), _find_regions(test)
     if own is None or others is None:
         return None
-    contigs = ContigNames(own["chrom"].unique())
-    meant = {name: same[0] for name in others["chrom"].unique() if len(same := contigs.matches(name)) == 1}
+    own, others = (table.assign(chrom=table["chrom"].map(plain_name)) for table in (own, others))
+    meant = {name: name for name in set(own["chrom"]) & set(others["chrom"])}
     counts: Counter[str] = Counter()
     for chrom, places in others.groupby(others["chrom"].map(meant)):
         there = own[own["chrom"] == chrom]

@@ -13,10 +13,11 @@ import numpy.typing as npt
 from hexamer.benchmark.copies import group_copies
 from hexamer.benchmark.rows import Columns, read_rows
 from hexamer.benchmark.sequences import Sequences
-from hexamer.benchmark.targets import as_base_classes, as_targets
+from hexamer.benchmark.targets import NOTHING, as_base_classes, as_targets, plain_number
 from hexamer.benchmark.task_data import Split
 from hexamer.errors import InputError, SettingsError
 from hexamer.genome import Genome
+from hexamer.genome.contigs import plain_name
 from hexamer.genome.splits import hold_out_groups
 from hexamer.tokens import bases_to_codes
 
@@ -28,7 +29,6 @@ BLOCK = 1_000_000
 """Bases that are not divided where all rows are on one contig."""
 MOST_CLASSES = 1000
 """Different words in a column beyond which it holds no classes."""
-_NOTHING = ("", "nan", "<NA>")
 
 
 class Labelled(NamedTuple):
@@ -116,8 +116,8 @@ def hold_out_rows(split: Split, share: float = 0.1, *, by: str = "rows", seed: i
         raise SettingsError(f"held out by {by!r}; {', '.join(HOLD_OUTS)} would work")
     if by == "contigs":
         if split.regions is None:
-            raise SettingsError("rows have no place in a genome; columns chrom, start and end would work")
-        groups: Any = split.regions["chrom"].astype(str)
+            raise SettingsError("rows have no place in a genome; chrom, start and end as long as sequences would work")
+        groups: Any = split.regions["chrom"].astype(str).map(plain_name)
         if groups.nunique() == 1:  # blocks of it
             groups = split.regions["start"] // BLOCK
         return hold_out_groups(groups, share, seed=seed)
@@ -131,10 +131,11 @@ def hold_out_rows(split: Split, share: float = 0.1, *, by: str = "rows", seed: i
 
 def _classes(cells: npt.NDArray[Any], path: Path) -> tuple[str, ...]:
     """Words of the column, numbers in their order; of class numbers all from 0 on."""
-    unknown = [number for number, cell in enumerate(cells.ravel(), 1) if cell is None or str(cell).strip() in _NOTHING]
+    nothing = [cell is None or str(cell).strip().lower() in NOTHING for cell in cells.ravel()]
+    unknown = [number for number, is_nothing in enumerate(nothing, 1) if is_nothing]
     if unknown:
         raise InputError(f"{path}: {len(unknown):,} row(s) have no class, such as row {unknown[0]:,}; remove them")
-    words = sorted({str(cell).strip() for cell in cells.ravel()})
+    words = sorted({plain_number(str(cell).strip()) for cell in cells.ravel()})
     if len(words) > FEW and sum(_is_fraction(word) for word in words) > len(words) / 2:
         raise InputError(f"{path}: {len(words):,} different numbers, such as {words[-1]}: --target values would work")
     folded: dict[str, str] = {}

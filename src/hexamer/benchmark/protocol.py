@@ -10,6 +10,7 @@ Source: Dalla-Torre et al. (2025), Methods. Not here: what tasks are (`tasks`), 
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -73,6 +74,9 @@ class BenchmarkSettings:
             raise SettingsError(f"methods {', '.join(self.methods)}; each once would work")
         if self.hold_out_by not in ("", *HOLD_OUTS):
             raise SettingsError(f"held out by {self.hold_out_by!r}; {', '.join(HOLD_OUTS)} would work")
+        for name, rate in self.rates.items():
+            if not 0 < rate < math.inf:
+                raise SettingsError(f"rate {rate} of {name}; above 0 would work")
         shares, least = (self.validation, self.test_share), 10 if self.most is None else self.most
         if self.folds < 1 or self.seed < 0 or least < 10 or not all(0 < share < 1 for share in shares):
             raise SettingsError(f"{self}: folds from 1, seed from 0, shares between 0 and 1, most from 10 would work")
@@ -139,7 +143,7 @@ def run_task(
                 cell = _read_cell(path, key, len(test))
             else:
                 began = time.perf_counter()
-                learn, choose = _usable_fold(train, target, fold, settings)
+                learn, choose = _usable_fold(data.task.name, train, target, fold, settings)
                 fit = replace(settings.fit, rate=_rate(method, settings), seed=settings.seed + fold)
                 found = methods.run(method, learn, choose, fit)
                 seconds = round(time.perf_counter() - began, 1)
@@ -252,10 +256,16 @@ def check_task(model: NucleotideTransformer, data: TaskData, settings: Benchmark
     ------
     SettingsError
         If a method is none for such tasks, or no rows can be held out.
+    InputError
+        If the test rows are all alike.
     SequenceError
         If a sequence has more tokens than the encoder reads.
     """
     check_methods(settings.methods, data.task.kind)
+    try:
+        task_target(data).check(hold_out(data, settings)[1].examples.targets)
+    except InputError as error:
+        raise InputError(f"{data.task.name}: test: {error}") from None
     most = model.config.max_tokens
     for split in hold_out(data, settings) if set(settings.methods) - set(BASELINES) else ():
         for row, sequence in enumerate(split.sequences, 1):
@@ -270,7 +280,9 @@ def _rate(method: str, settings: BenchmarkSettings) -> float:
     return settings.rates.get(method, RATES.get(method.removeprefix(RANDOM), settings.fit.rate))
 
 
-def _usable_fold(train: Split, target: Target, fold: int, settings: BenchmarkSettings) -> tuple[Places, Places]:
+def _usable_fold(
+    name: str, train: Split, target: Target, fold: int, settings: BenchmarkSettings
+) -> tuple[Places, Places]:
     """Give a fold whose rows differ, to learn from and to choose by: of few rows, some shuffles have one class only."""
     for again in range(_SHUFFLES):
         parts = split_fold(len(train), fold, settings, again=again)
@@ -281,8 +293,8 @@ def _usable_fold(train: Split, target: Target, fold: int, settings: BenchmarkSet
             continue
         return parts
     raise InputError(
-        f"fold {fold}: in {_SHUFFLES} shuffles of {len(train):,} rows those to learn from or to choose by "
-        f"({settings.validation:.0%}) were all alike; more rows, or a larger share, would work"
+        f"{name}: fold {fold}: in {_SHUFFLES} shuffles of {len(train):,} rows those to learn from or to choose by "
+        f"({settings.validation:.0%}) were all alike; more rows would work"
     )
 
 
@@ -330,7 +342,7 @@ def _read_cell(path: Path, key: str, rows: int) -> Cell:
         )
     try:
         found = len(np.load(path.with_suffix(".npy"), mmap_mode="r"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, EOFError) as problem:
         raise SettingsError(f"{path}: its predictions (.npy) cannot be read ({problem}); remove this file") from None
     if found != rows:
         raise SettingsError(f"{path}: has predictions of {found:,} rows, not {rows:,}; remove this file")

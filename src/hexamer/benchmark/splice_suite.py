@@ -11,9 +11,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from hexamer.benchmark.tasks import DEFINITION
-from hexamer.errors import SettingsError
+from hexamer.errors import OutputError, SettingsError
 from hexamer.genome import Annotation, Genome
-from hexamer.genome.splicing import CLASSES, choose_transcripts, label_windows
+from hexamer.genome.splicing import CLASSES, choose_transcripts, label_windows, share_canonical
 from hexamer.genome.splits import place_region, split_by_region
 from hexamer.manifest import write_atomically
 
@@ -28,6 +28,8 @@ class SpliceSuite(NamedTuple):
     """By split (train, test): `windows`, `acceptor`, `donor`, `bases` that have a class."""
     transcripts: int
     """Transcripts, one of each spliced gene."""
+    canonical: float
+    """Share of the introns, in all splits, that begin with GT and end with AG: near 0.99 of human ones."""
     left_out: dict[str, int]
     """Windows to learn from, or as long, that are in no split, by reason."""
 
@@ -75,6 +77,8 @@ def build_splice_suite(
     ------
     GenomeError, IntervalError, SettingsError
         If a region is not in the genome, no gene is spliced, or a split has no window with a site.
+    OutputError
+        If the folder cannot be made.
     """
     regions = [place_region(genome, region) for region in hold_out]
     transcripts = choose_transcripts(annotation, biotype=biotype)
@@ -86,6 +90,7 @@ def build_splice_suite(
         tiles["train"] = label_windows(genome, transcripts, window=train_window, most_unknown=most_unknown)
         with_sites = True
     splits, left_out = {}, {"too many N": tiles["train"].unread}
+    left_out["on a contig shorter than a window"] = tiles["train"].short
     for split, side in (("train", 0), ("test", 1)):
         table = tiles[split].table
         sides = split_by_region(table["chrom"].tolist(), table["start"], table["end"], regions)
@@ -99,7 +104,11 @@ def build_splice_suite(
         if not rows["label"].str.contains("[12]", regex=True).any():
             raise SettingsError(f"{split}: no window has a splice site; other regions to hold out would work")
     folder = Path(out) / NAME
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (Path(out) / DEFINITION).unlink(missing_ok=True)  # no suite until both tables are the new ones
+    except OSError as problem:
+        raise OutputError(f"{folder}: cannot be made ({problem.strerror}); another folder would work") from None
     for split, rows in splits.items():
         with write_atomically(folder / f"{split}.parquet") as temporary:
             rows.to_parquet(temporary, index=False, compression="zstd")
@@ -107,7 +116,8 @@ def build_splice_suite(
         temporary.write_text(
             _definition(window if train_window is None else None, {split: len(rows) for split, rows in splits.items()})
         )
-    return SpliceSuite(pd.DataFrame([_count(*split) for split in splits.items()]), len(transcripts), left_out)
+    counts = pd.DataFrame([_count(*split) for split in splits.items()])
+    return SpliceSuite(counts, len(transcripts), share_canonical(genome, transcripts), left_out)
 
 
 def _count(split: str, rows: pd.DataFrame) -> dict[str, object]:

@@ -18,8 +18,11 @@ from hexamer.training.targets import NO_CLASS
 Kind = Literal["classes", "labels", "values", "bases"]
 """One of several classes; several labels, each true or not; measured values; or a class for every base."""
 
-_MISSING = ("", ".", "nan", "na", "none", "<na>")
+NOTHING = ("", ".", "nan", "na", "<na>")
+"""Words, in lower case, that stand for no class."""
+_MISSING = (*NOTHING, "none")
 _TRUTH = {"false": "0", "true": "1"}
+_WHOLE = re.compile(r"(?<![\d.])(-?[0-9]+)\.0+$")
 _LIST = re.compile(r"[\s,;|]+")
 
 
@@ -120,18 +123,39 @@ def _as_classes(cells: npt.NDArray[Any], names: Sequence[str], where: str) -> np
         raise InputError(f"{where}: {cells.shape[1]} columns of classes; one would work")
     words = pd.Series(cells[:, 0], dtype=object).astype(str).str.strip()
     ids = {str(i): i for i in range(len(names))}
-    known = {f"{i}.0": i for i in range(len(names))} | ids | {name: i for i, name in enumerate(names)}
-    classes = words.map(known)
+    own = {plain_number(name): i for i, name in enumerate(names)}
+    # Where names are numbers themselves, a number is never a place among them.
+    known = own if any(_is_number(name) for name in names) else ids | own
+    classes = words.map(plain_number).map(known)
     if len(names) == 2:  # "true" may be a name, or say that the second class is meant
         classes = classes.fillna(words.str.lower().map(_TRUTH).map(ids))
     wrong = words[classes.isna()]
     if len(wrong):
-        told = ", ".join(f"{i} ({name})" if name != str(i) else name for i, name in enumerate(names))
+        told = ", ".join(name if known is own else f"{i} ({name})" for i, name in enumerate(names))
         raise InputError(
             f"{where}: {len(wrong):,} label(s) are no class of the task, such as {excerpt(wrong.iloc[0])}; {told} "
             "would work"
         )
     return np.asarray(classes, dtype=np.int64)
+
+
+def plain_number(word: str) -> str:
+    """Write 1.0 as 1, as columns hold it in which a number was missing once; other words stay.
+
+    Examples
+    --------
+    >>> plain_number("-1.0"), plain_number("1.5"), plain_number("high")
+    ('-1', '1.5', 'high')
+    """
+    return _WHOLE.sub(r"\1", word)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _divide(cells: npt.NDArray[Any], width: int, where: str) -> npt.NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hexamer.cli.messages import examples, say
-from hexamer.cli.options import DeviceOption, ModelOption, check_folder, split_names
+from hexamer.cli.options import DeviceOption, ModelOption, check_folder, check_not_input, make_folder, split_names
 from hexamer.cli.progress import counter
 from hexamer.errors import SettingsError
 
@@ -78,7 +78,7 @@ def run_benchmark(
     known = benchmark.read_suite(suite)
     reference = Genome(genome) if genome is not None else None
     encoder = load_model(model, device=device)
-    out.mkdir(exist_ok=True)
+    make_folder(out)
     with counter("cells") as advance:
         advance.expect(len(named or known.tasks) * len(settings.methods) * folds)
         found = benchmark.run_benchmark(
@@ -157,7 +157,11 @@ def audit(
 
     if out is not None:
         check_table_path(out)
+        check_not_input(out, train, test)
     tables = [benchmark.read_sequences(path, sequence=sequence, label=label) for path in (train, test)]
+    for table in tables:
+        if note := table.attrs.get("note"):
+            say(note)
     with counter("training sequences") as advance:
         found = benchmark.audit(tables[0], tables[1], k=k, threshold=threshold, distance=distance, advance=advance)
     facts = {"inputs": {"train": describe_file(train), "test": describe_file(test)}, **found.as_dict()}

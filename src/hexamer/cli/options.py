@@ -1,5 +1,6 @@
 """Options that several commands have, and what is made of them before any work."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,8 +43,26 @@ def check_parent(out: Path) -> None:
         raise OutputError(f"{out}: the folder {out.parent} does not exist")
 
 
+def check_not_input(out: Path, *inputs: Path) -> None:
+    """Raise OutputError, before any work is done, if an output would take the place of an input."""
+    for path in inputs:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise OutputError(f"{out}: is an input, too; another --out would work")
+
+
+def make_folder(out: Path) -> None:
+    """Make a folder for outputs; OutputError if that is not possible."""
+    try:
+        out.mkdir(exist_ok=True)
+    except OSError as problem:
+        raise OutputError(f"{out}: cannot be made ({problem.strerror}); another --out would work") from None
+
+
 def check_folder(out: Path) -> None:
     """Raise OutputError, before any work is done, if a folder cannot be made here."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file; the name of a folder would work")
     check_parent(out)
+    place = out if out.exists() else out.absolute().parent
+    if not os.access(place, os.W_OK):
+        raise OutputError(f"{place}: cannot be written in; another --out would work")

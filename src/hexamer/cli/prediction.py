@@ -1,8 +1,8 @@
 """Learning from labelled sequences: `probe`, `finetune` and `predict`."""
 
-import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from hexamer.cli.messages import examples, say, say_reasons
-from hexamer.cli.options import DeviceOption, ModelOption, check_folder, split_names
+from hexamer.cli.options import DeviceOption, ModelOption, check_folder, check_not_input, make_folder, split_names
 from hexamer.cli.progress import counter
-from hexamer.errors import SettingsError
+from hexamer.errors import InputError, SequenceError, SettingsError
 
 commands = typer.Typer()
 
@@ -93,7 +93,7 @@ def probe(
     with counter("probes") as advance:
         targets = np.concatenate([part.targets for part in parts])
         found = fit_probes(vectors, targets, split, meaning, settings=settings, intervals=True, advance=advance)
-    out.mkdir(exist_ok=True)
+    make_folder(out)
     write_table(found.table.assign(seed=seed), out / "probes.tsv")
     draw_layers(found.table, out / "layers.png", title=train.name, metric=meaning.metric)
     best = {"layer": found.layer, "method": found.method, "validation": found.validation, "test": found.test}
@@ -148,6 +148,7 @@ def finetune(
     from hexamer.model import load_model
     from hexamer.training.finetune import FinetuneSettings
     from hexamer.training.finetune import finetune as fit_predictor
+    from hexamer.training.fitting import STATE as FITTING
     from hexamer.training.predict import score_predictor
     from hexamer.training.predictor import PREDICTOR
     from hexamer.training.scores import CHOSEN
@@ -158,14 +159,15 @@ def finetune(
     chosen = {"fit": fit, "hidden": hidden, "both_strands": both_strands}
     settings = make_settings(FinetuneSettings, chosen, "finetune")
     check_folder(out)
-    if (out / PREDICTOR).exists():
+    if (out / PREDICTOR).exists() and not (out / STATE / FITTING).exists():
         raise SettingsError(f"{out}: holds a finished predictor; another --out, or this folder removed, would work")
-    if (out / STATE).exists():
+    if (out / STATE / FITTING).exists():
         say(f"{out}: an unfinished run is resumed")
     reading: dict[str, Any] = {"label": label, "names": names, "sequence": sequence, "genome": genome, "seed": seed}
     reading["hold_out_by"] = hold_out_by
     parts, meaning, facts = _read_parts(train, validation, test, target, balanced=balanced, **reading)
     encoder = load_model(model, device=device)
+    _check_lengths(encoder, parts, (train, validation or train, test or train))
     with counter("steps") as advance:
         advance.expect(steps)
         found = fit_predictor(
@@ -185,7 +187,9 @@ def finetune(
     facts |= {"settings": settings, "best_step": found.fitted.best_step, "scores": scores, "metric": meaning.metric}
     facts |= {"history": found.fitted.history, "trained": trained, "weights": whole, "encoder": found.predictor.origin}
     write_manifest(out / "manifest.json", **facts)
-    shutil.rmtree(out / STATE, ignore_errors=True)
+    (out / STATE / FITTING).unlink(missing_ok=True)
+    with suppress(OSError):  # a folder with files of others stays
+        (out / STATE).rmdir()
     say(f"{trained:,} of {whole:,} weights trained ({trained / whole:.2%}); best at step {found.fitted.best_step:,}")
     if found.fitted.best_step == steps:
         say("the last step was the best: more --steps may be better")
@@ -193,6 +197,30 @@ def finetune(
     for name, score in scores.get("test", {}).items():
         typer.echo(f"test\t{name}\t{score:.4f}")
     say(f"wrote {out}; hexamer predict {out} uses it")
+
+
+def _check_lengths(encoder: Any, parts: list[Any], files: tuple[Path, ...]) -> None:
+    """Raise SequenceError before anything is learnt if a row is longer than the encoder reads."""
+    most = encoder.config.max_tokens
+    for part, path in zip(parts, files, strict=True):
+        for sequence in part.sequences:
+            # Even of N alone, a sequence has no more tokens than bases.
+            if len(sequence) >= most and (count := len(encoder.tokenizer.encode([sequence])[0])) > most:
+                told = f"{path}: {sequence[:12]}... ({len(sequence):,} bases) is {count - 1:,} tokens"
+                raise SequenceError(f"{told}; the model reads {most - 1:,}: shorter rows, or fewer N, would work")
+
+
+def _check_bases(part: Any, path: Path) -> None:
+    """Refuse rows that hold no DNA, and tell of letters that are read as N."""
+    from hexamer.tokens import report_letters
+
+    reports = [report_letters(sequence) for sequence in part.sequences]
+    empty = [row for row, each in enumerate(reports, 1) if each.unknown + each.replaced == each.bases]
+    if empty:
+        told = f"{len(empty):,} row(s) have no base that is known, such as row {empty[0]:,}"
+        raise InputError(f"{path}: {told}; remove them")
+    if unknown := sum(each.unknown + each.replaced for each in reports):
+        say(f"{path}: {unknown:,} letters other than A, C, G, T, read as N")
 
 
 def _tell_step(record: dict[str, Any], advance: Callable[[int], None], metric: str) -> None:
@@ -222,6 +250,7 @@ def _read_parts(
     from hexamer.genome import Genome
     from hexamer.manifest import describe_file
     from hexamer.training.finetune import check_targets
+    from hexamer.training.predict import COLUMNS
     from hexamer.training.targets import TARGETS, make_target
 
     if kind not in TARGETS:
@@ -246,11 +275,26 @@ def _read_parts(
     if held is None:
         chosen = hold_out_rows(learn, by=hold_out_by, seed=seed)
         learn, held = learn.take(np.flatnonzero(~chosen)), learn.take(np.flatnonzero(chosen))
+    _check_bases(first.split, train)
+    for part, path in ((held, validation), (asked, test)):
+        if path is not None:
+            _check_bases(part, path)
     parts = [learn, held, asked if asked is not None else learn.take([])]
+    if taken := [name for name in first.names if name in COLUMNS]:
+        raise SettingsError(f"outputs called {', '.join(taken)}, as columns of predictions are; --names would help")
+    if kind == "classes":
+        rare = [name for i, name in enumerate(first.names) if (first.split.targets == i).sum() == 1]
+        if rare:
+            say(f"{train}: class {', '.join(rare)} has one row only")
     target = make_target(kind, first.names, **({"balanced": True} if balanced else {}))
     check_targets(learn.examples, target, str(train))
-    if len(held):
-        check_targets(held.examples, target, "rows to choose by" if validation is None else str(validation))
+    if validation is not None:
+        check_targets(held.examples, target, str(validation))
+    else:
+        try:
+            check_targets(held.examples, target, "rows to choose by")
+        except InputError as error:
+            raise InputError(f"{error}; or --validation FILE, or another --seed") from None
     if asked is not None:  # before anything is learnt, not behind it
         check_targets(asked.examples, target, str(test))
     files = {"train": train, "validation": validation, "test": test, "genome": genome}
@@ -294,6 +338,7 @@ def predict(
     from hexamer.training.predictor import load_predictor
 
     check_table_path(out)
+    check_not_input(out, sequences)
     is_vcf = sequences.name.removesuffix(".gz").endswith((".vcf", ".bcf"))
     is_bed = sequences.name.removesuffix(".gz").endswith((".bed", ".narrowPeak", ".broadPeak"))
     if (is_bed or is_vcf) and genome is None:

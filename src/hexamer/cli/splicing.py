@@ -11,6 +11,9 @@ from hexamer.errors import SettingsError
 
 commands = typer.Typer()
 
+LEAST_CANONICAL = 0.8
+"""Share of introns from GT to AG, below which there is a warning."""
+
 
 @commands.command(
     epilog=examples(
@@ -58,10 +61,13 @@ def build_splice_suite(
     choice |= {"biotype": biotype, "with_sites": with_sites}
     made = benchmark.build_splice_suite(reference, genes, out, **choice)
     inputs = {"genome": describe_file(genome), "annotation": [describe_file(path) for path in annotation]}
-    facts = {"transcripts": made.transcripts, "left_out": made.left_out, "splits": made.counts.to_dict("records")}
+    facts: dict[str, Any] = {"transcripts": made.transcripts, "canonical": made.canonical, "left_out": made.left_out}
+    facts |= {"splits": made.counts.to_dict("records")}
     write_manifest(out / "manifest.json", settings=choice, inputs=inputs, **facts)
     typer.echo(made.counts.to_string(index=False))
-    say(f"{made.transcripts:,} transcripts, one of each spliced gene")
+    say(f"{made.transcripts:,} transcripts, one of each spliced gene; {made.canonical:.1%} of introns are GT to AG")
+    if made.canonical < LEAST_CANONICAL:
+        say("that is little: is the annotation of this genome?")
     say_reasons((reason, count) for reason, count in made.left_out.items() if count)
     if genes.skipped:
         say(f"{len(genes.skipped):,} contigs of the annotation are not in the genome, such as {genes.skipped[0]}")

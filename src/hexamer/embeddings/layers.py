@@ -8,6 +8,7 @@ Not here: one layer of long sequences in windows (`extract`).
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 
 from hexamer.embeddings.budget import choose_budget
 from hexamer.embeddings.pooling import Vectors
-from hexamer.errors import SequenceError
+from hexamer.errors import OutputError, SequenceError
 from hexamer.genome.index import cache_folder
 from hexamer.manifest import write_atomically
 from hexamer.model import NucleotideTransformer, batches, describe_model, pack
@@ -64,17 +65,27 @@ def embed_layers(
     (2, 3, 8)
     """
     kept = _place(model, sequences) if cache and model.source and not has_adapter(model) else None
-    if kept is not None and kept.exists():
-        found: Vectors = np.load(kept, allow_pickle=False)
+    shape = (len(sequences), model.config.layers + 1, model.config.width)
+    if kept is not None and (known := _recall(kept, shape)) is not None:
         if advance:
             advance(len(sequences))
-        return found
+        return known
     found = _embed(model, sequences, choose_budget(model.device, token_budget), advance)
     if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(kept) as temporary, temporary.open("wb") as file:
-            np.save(file, found)
+        with suppress(OSError, OutputError):  # no cache is no error
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with write_atomically(kept) as temporary, temporary.open("wb") as file:
+                np.save(file, found)
     return found
+
+
+def _recall(kept: Path, shape: tuple[int, int, int]) -> Vectors | None:
+    """Read vectors of before; None where there are none, or the file is damaged."""
+    try:
+        found = np.load(kept, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == shape and found.dtype == np.float32 else None
 
 
 def _embed(

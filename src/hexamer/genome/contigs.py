@@ -31,20 +31,20 @@ class ContigNames:
     def __init__(self, names: Iterable[str]) -> None:
         self._names: dict[str, list[str]] = {}
         for name in names:
-            self._names.setdefault(_alias(name), []).append(name)
+            self._names.setdefault(plain_name(name), []).append(name)
         self._exact = {name for same in self._names.values() for name in same}
 
     def matches(self, name: str) -> list[str]:
         """Names of the file that may be meant: one, none, or several where it is not clear."""
         if name in self._exact:
             return [name]
-        found = self._names.get(_alias(name), [])
+        found = self._names.get(plain_name(name), [])
         # NC_000020.10 and NC_000020.11 are two assemblies: where both sides give a version, it has to agree.
         return [other for other in found if not (_is_versioned(name) and _is_versioned(other))]
 
 
-def _alias(name: str) -> str:
-    """Spell the names that mean the same contig alike."""
+def plain_name(name: str) -> str:
+    """Spell the names that mean the same contig alike: 20 for chr20 and NC_000020.11, mt for chrM."""
     lower = name.lower()
     if match := _OF_ALIGNMENT.fullmatch(lower):
         lower = match["contig"]

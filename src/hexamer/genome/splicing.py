@@ -104,6 +104,8 @@ class Tiles(NamedTuple):
     reads it, a digit in the order of `CLASSES` or `UNKNOWN`."""
     unread: int
     """Windows left out since too many of their bases are N."""
+    short: int = 0
+    """Windows left out since their contig is shorter than a window."""
 
 
 def label_windows(
@@ -129,19 +131,20 @@ def label_windows(
     Raises
     ------
     SettingsError
-        If the window is longer than a contig with genes, or not 1 or more, or the share below 0.
+        If the window is longer than every contig with genes, or not 1 or more, or the share below 0 or no number.
     GenomeError
         If a contig is not in the genome.
     """
-    if window < 1 or most_unknown < 0:
-        raise SettingsError(f"window {window}, most_unknown {most_unknown}; from 1, and from 0, would work")
+    if window < 1 or not 0 <= most_unknown <= 1:
+        raise SettingsError(f"window {window}, most_unknown {most_unknown}; from 1, and from 0 to 1, would work")
     rows: list[dict[str, object]] = []
-    unread = 0
+    unread, short = 0, list[int]()
     for chrom, strand in sorted({(each.chrom, each.strand) for each in transcripts}):
         mine = [each for each in transcripts if (each.chrom, each.strand) == (chrom, strand)]
         length = genome.length(chrom)
         if length < window:
-            raise SettingsError(f"window {window:,}: {chrom} has {length:,} bases; a shorter window would work")
+            short.append(length)
+            continue
         classes = np.full(length, ord(UNKNOWN), dtype=np.uint8)
         for each in mine:
             classes[each.starts[0] : each.ends[-1]] = ord("0")
@@ -159,8 +162,34 @@ def label_windows(
             covered = start + window
             text = (own if strand == "+" else own[::-1]).tobytes().decode("ascii")
             rows.append({"chrom": chrom, "start": start, "end": start + window, "strand": strand, "label": text})
+    if short and not rows and not unread:
+        raise SettingsError(
+            f"window {window:,}: contigs with genes have {max(short):,} bases; a shorter one would work"
+        )
     table = pd.DataFrame(rows, columns=["chrom", "start", "end", "strand", "label"])
-    return Tiles(table.sort_values(["chrom", "start", "strand"], ignore_index=True), unread)
+    return Tiles(table.sort_values(["chrom", "start", "strand"], ignore_index=True), unread, len(short))
+
+
+def share_canonical(genome: Genome, transcripts: list[Spliced]) -> float:
+    """Share of introns that begin with GT and end with AG, of those without N there; little where a genome is another.
+
+    Parameters
+    ----------
+    genome : Genome
+    transcripts : list of Spliced
+
+    Returns
+    -------
+    float
+        NaN without any.
+    """
+    known = right = 0
+    for each in transcripts:
+        for start, end in zip(each.ends[:-1].tolist(), each.starts[1:].tolist(), strict=True):
+            ends = genome.fetch(each.chrom, start, start + 2), genome.fetch(each.chrom, end - 2, end)
+            known += "N" not in ends[0] + ends[1]
+            right += ends == (("GT", "AG") if each.strand == "+" else ("CT", "AC"))
+    return right / known if known else float("nan")
 
 
 def _join(starts: Places, ends: Places, gap: int = 1) -> tuple[Places, Places]:

@@ -185,7 +185,8 @@ def describe_origin(model: NucleotideTransformer) -> dict[str, Any]:
     """
     facts = describe_model(model)
     is_packaged = model.source and Path(model.source).parent == PACKAGED
-    return {"source": Path(model.source).name if is_packaged else facts["source"], "files": facts["files"]}
+    source = Path(model.source).name if is_packaged else str(Path(model.source).absolute()) if model.source else ""
+    return {"source": source or facts["source"], "files": facts["files"]}
 
 
 class write_folder:  # noqa: N801

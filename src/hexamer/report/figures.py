@@ -176,6 +176,10 @@ def save_figure(figure: Any, path: str | Path) -> None:
     OutputError
         If it cannot be written.
     """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # names of files may hold a $
     with write_atomically(path) as temporary:
         ending = Path(path).suffix[1:]
         figure.savefig(temporary, format=ending, dpi=200, metadata={"Date": None} if ending == "svg" else None)

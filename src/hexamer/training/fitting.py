@@ -242,8 +242,11 @@ class _Keeper:
         state = {"settings": asdict(self.settings), "history": self.history, "best_step": self.best_step}
         state |= {"step": self.run.step, "tokens": self.run.tokens, "about": self.about}
         # One file has all, so that its parts are of one step.
-        with write_atomically(folder / STATE) as temporary:
-            save_file(tensors, temporary, {"state": json.dumps(state)})
+        try:
+            with write_atomically(folder / STATE) as temporary:
+                save_file(tensors, temporary, {"state": json.dumps(state)})
+        except SafetensorError as problem:
+            raise OutputError(f"{folder / STATE}: cannot be written ({problem}); is the disk full?") from None
 
     def _go_on(self, folder: Path) -> None:
         try:

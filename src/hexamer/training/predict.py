@@ -17,7 +17,8 @@ from hexamer.training.predictor import Predictor
 from hexamer.training.scores import Scores, all_scores
 
 _PIECE = 512  # sequences that are held at a time
-_COLUMNS = ("name", "chrom", "start", "end", "strand", "offset", "prediction", "n", "reason")
+COLUMNS = ("name", "chrom", "start", "end", "strand", "offset", "prediction", "n", "reason")
+"""Columns of predictions, which no output may be called."""
 
 
 def predict(
@@ -51,7 +52,7 @@ def predict(
     SettingsError
         If there are intervals and no genome, or an output is called as a column is.
     """
-    taken = [name for name in predictor.target.names if name in _COLUMNS]
+    taken = [name for name in predictor.target.names if name in COLUMNS]
     if taken:
         raise SettingsError(f"outputs called {', '.join(taken)}, as columns of the table are; other names would work")
     parts, left = [], iter(sequences)

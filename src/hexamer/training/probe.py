@@ -131,6 +131,11 @@ def probe(
             target.check(targets[rows])
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
+    if target.kind != "classes":
+        unknown = np.isnan(np.asarray(targets, dtype=np.float64)[split.train]).all(axis=0)
+        if unknown.any():
+            name = target.names[int(unknown.argmax())]
+            raise InputError(f"train: no target of {name} is known; one or more would work")
     methods = list(dict.fromkeys(_simple(method, target) for method in settings.methods))
     layers = [layer % count for layer in settings.layers] or list(range(count))
     told: list[dict[str, Any]] = []
