@@ -64,5 +64,5 @@ def test_embed_counts_vectors_of_tokens(run, model_folder, tmp_path):
     assert code == 0, err
     assert err.splitlines()[:2] == [
         "3 vectors of 16 components (layer 2, none)",
-        "           1  empty            the sequence has no base",
+        "           1  empty            the sequence has no base that is known",
     ]
