@@ -1,7 +1,7 @@
 """Judge linear models of expression on genotypes, and write a row for each gene, method and seed.
 
     python scripts/plink_to_vcf.py 1000G.EUR.20 hs37d5.chr20.fa.gz people.vcf.gz
-    python scripts/expression_baselines.py people.vcf.gz hs37d5.chr20.fa.gz GEUVADIS_chr20_exact_RPKM_343ind.tsv.gz out.tsv
+    python scripts/expression_baselines.py people.vcf.gz hs37d5.chr20.fa.gz GEUVADIS_chr20_exact_RPKM.tsv.gz out.tsv
 
 Five folds of people, three seeds, variants within 100 kb of the transcription start.
 """
