@@ -218,3 +218,10 @@ def test_tables_need_no_file():
     )
     with pytest.raises(SettingsError, match=r"^here: the setting 'out' is missing"):
         make_settings(Outer, {}, "here")
+
+
+def test_numbers_that_are_none_are_null(tmp_path):
+    facts = {"auroc": float("nan"), "loss": [float("inf"), 1.5], "folder": tmp_path}
+    text = write_manifest(tmp_path / "m.json", **facts).read_text()
+    found = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert (found["auroc"], found["loss"]) == (None, [None, 1.5])

@@ -99,8 +99,22 @@ def write_manifest(path: str | Path, **facts: Any) -> Path:
         **facts,
     }
     with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2, default=_plain) + "\n")
+        temporary.write_text(write_json(record) + "\n")
     return Path(path)
+
+
+def write_json(facts: Any) -> str:
+    """Write facts as JSON: dataclasses as tables, numbers that are none (NaN, infinity) as null.
+
+    Examples
+    --------
+    >>> print(write_json({"auroc": float("nan")}))
+    {
+      "auroc": null
+    }
+    """
+    finite = json.loads(json.dumps(facts, default=_plain), parse_constant=lambda word: None)
+    return json.dumps(finite, indent=2)
 
 
 def _plain(value: Any) -> Any:

@@ -177,3 +177,15 @@ def test_columns_asked_for_must_be_there(tmp_path: Path):
 def test_a_column_is_found_whatever_its_capitals():
     assert find_column(["Label ", "SEQ", "seq"], ("sequence", "seq")) == "SEQ"
     assert find_column(["a"], ("b",)) == ""
+
+
+@pytest.mark.parametrize("text", ["sequence,label\r" + "ACGTACGTACGT,1\r" * 3, "A" * 140_000 + ",1\n"])
+def test_a_first_line_that_csv_cannot_read_is_told_of(tmp_path, text):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    with pytest.raises(InputError, match=r"a\.csv: "):
+        read_rows(tmp_path / "a.csv", Columns())
+
+
+def test_places_without_end_are_no_places(tmp_path):
+    (tmp_path / "a.tsv").write_text("chrom\tstart\tend\tsequence\tlabel\n1\tinf\t20\tACGTACGTACGT\t1\n")
+    assert read_rows(tmp_path / "a.tsv", Columns()).regions is None

@@ -55,3 +55,31 @@ def test_n_and_ends_say_nothing():
     assert not chances[1, 5:].any()
     assert not chances[2].any()
     np.testing.assert_array_equal(chances[1, :5], found.predict(["ACGTN"], 5)[0])
+
+
+def test_chains_are_the_sums_written_out():
+    """Order 1: log ratios of each base given the one before, over the places around a base, and the class's odds."""
+    rows, targets = planted(15, 5)
+    found = WeightArrays(rows, targets, 3, order=1)
+    new = planted(1, 9)[0][0]
+
+    def chain(own, offset, before, base):
+        pairs = [
+            rows[row][place + offset - 1 : place + offset + 1]
+            for row in range(15)
+            for place in np.flatnonzero(targets[row] == own)
+            if 0 < place + offset < 300
+        ]
+        counts = {letter: sum(pair == before + letter for pair in pairs) for letter in "ACGT"}
+        return np.log((counts[base] + 1) / (sum(counts.values()) + 4))
+
+    for place in (60, 100, 200):
+        scores = [0.0]
+        for own in (1, 2):
+            total = found.log_odds[own - 1]
+            for offset in range(-BEFORE, AFTER + 1):
+                pair = new[place + offset - 1 : place + offset + 1]
+                total += chain(own, offset, *pair) - chain(0, offset, *pair)
+            scores.append(total)
+        odds = np.exp(np.array(scores) - max(scores))
+        np.testing.assert_allclose(found.predict([new], 300)[0, place], odds / odds.sum(), rtol=1e-4)

@@ -245,7 +245,7 @@ MISTAKES = {
     ),
     "an adapter that does not exist": ("finetune {tmp}/train.csv -o {tmp}/p --adapter ia4", "kind = 'ia4'"),
     "a rate of 0": ("finetune {tmp}/train.csv -o {tmp}/p --rate 0", "rate above 0"),
-    "a seed below 0": ("probe {tmp}/train.csv --test {tmp}/test.csv -o {tmp}/p --seed -1", "--seed -1; from 0"),
+    "a seed below 0": ("probe {tmp}/train.csv --test {tmp}/test.csv -o {tmp}/p --seed -1", "--seed -1; 0 to 2^63 - 1"),
     "training rows of one class": ("finetune {tmp}/one.csv -o {tmp}/p", "are of one class"),
     "test rows of one class": (
         "finetune {tmp}/train.csv --test {tmp}/one.csv -o {tmp}/p",

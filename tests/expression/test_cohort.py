@@ -5,21 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conftest import PEOPLE, write_people
 
 from hexamer.errors import InputError, SettingsError
-from hexamer.expression.cohort import (
-    Dosages,
-    common,
-    iterate_folds,
-    match_people,
-    rank_normalise,
-    read_dosages,
-    read_expression,
-    split_people,
-    standardise,
-)
-from hexamer.genome import Cohort, Variant
+from hexamer.expression.cohort import iterate_folds, match_people, read_expression, split_people
 
 TABLE = pd.DataFrame(
     {
@@ -92,35 +80,6 @@ def test_a_mistake_is_one_line(tmp_path, case):
     assert "\n" not in str(found.value)
 
 
-def test_copies_of_each_allele(tmp_path):
-    records = [
-        "20\t3\t.\tG\tA,GTT\t.\t.\t.\tGT\t1|2\t0/1\t.|1",
-        "20\t7\t.\tG\tC\t.\t.\t.\tGT\t1\t0|0\t1/1",
-        "20\t12\t.\tT\tC\t.\t.\t.\tGT\t0|1\t0|0\t0|0",
-    ]
-    path, genome = write_people(tmp_path, records)
-    with Cohort(path, genome, cache=tmp_path) as cohort:
-        found = read_dosages(cohort, "chr20", 2, 11)
-        assert [str(each) for each in found.variants] == ["20:3:G:A", "20:3:G:GTT", "20:7:G:C"]
-        np.testing.assert_array_equal(found.values, [[1, 1, 2], [1, 0, 0], [np.nan, np.nan, 2]])
-        assert read_dosages(cohort, "21", 0, 20).values.shape == (3, 0)
-    with Cohort(path, genome, samples=("cat", "ann"), cache=tmp_path) as cohort:
-        np.testing.assert_array_equal(read_dosages(cohort, "20", -5, 11).values[:, 2], [2, 2])
-    assert PEOPLE == ("ann", "bob", "cat")
-
-
-def test_frequencies_and_means_are_of_those_who_are_learnt_from():
-    values = np.array(
-        [[0, 2, 0, np.nan, 1], [1, 2, 0, 1, np.nan], [np.nan, 2, 0, 2, np.nan], [2, 0, 2, 0, 1]], dtype=float
-    )
-    dosages = Dosages([Variant("20", i, "A", "C") for i in range(1, 6)], values)
-    found = common(dosages, np.array([True, True, True, False]), frequency=0.1)
-    assert [each.pos for each in found.variants] == [1, 4]
-    np.testing.assert_allclose(found.values, [[0, 1.5], [1, 1], [0.5, 2], [2, 0]])
-    other = common(dosages._replace(values=np.vstack([values[:3], [0, 1, 1, 2, 2]])), np.arange(3), frequency=0.1)
-    assert [each.pos for each in other.variants] == [1, 4]
-
-
 @given(st.integers(2, 60), st.integers(2, 9), st.integers(0, 3))
 def test_folds_are_even_and_of_the_seed(count, folds, seed):
     if folds > count:
@@ -142,23 +101,3 @@ def test_folds_of_populations():
     assert split_people(4, 2, groups=["GBR", "FIN", "GBR", "FIN"]).tolist() == [1, 0, 1, 0]
     with pytest.raises(SettingsError, match="3 folds of 2 groups"):
         split_people(4, 3, groups=["GBR", "FIN", "GBR", "FIN"])
-
-
-def test_expression_is_standardised_by_those_who_are_learnt_from():
-    learn = np.array([True, True, False])
-    np.testing.assert_allclose(standardise(np.array([1.0, 3.0, 9.0]), learn), [-1, 1, 7])
-    np.testing.assert_allclose(standardise(np.array([1.0, 3.0, -9.0]), learn)[:2], [-1, 1])
-    assert standardise(np.array([2.0, 2.0, 9.0]), learn).tolist() == [0, 0, 0]
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=4, max_size=40))
-def test_ranks_among_those_who_are_learnt_from(values):
-    values = np.array(values)
-    learn = np.arange(len(values)) % 2 == 0
-    found = rank_normalise(values, learn)
-    assert np.isfinite(found).all()
-    order = np.argsort(values, kind="stable")
-    assert (np.diff(found[order]) >= 0).all()
-    other = values.copy()
-    other[~learn] += 5
-    np.testing.assert_array_equal(rank_normalise(other, learn)[learn], found[learn])

@@ -274,7 +274,7 @@ def _read_texts(name: str, table: pd.DataFrame, column: str) -> list[str]:
         if not isinstance(text, str):
             raise SequenceError(f"{name}: row {row + 1:,} has {excerpt(str(text))} for a sequence; letters would work")
     letters = report_letters("".join(texts))
-    if letters.bases == letters.unknown + letters.replaced:
+    if letters.bases == letters.read_as_n:
         raise SequenceError(f"{name}: no sequence has a base; letters A, C, G, T would work")
     if letters.replaced > (1 - _DNA) * letters.bases:
         raise SequenceError(

@@ -64,7 +64,7 @@ def _find_regions(table: pd.DataFrame) -> pd.DataFrame | None:
         return None
     regions = table[columns].set_axis(["chrom", "start", "end"], axis=1)
     for side in ("start", "end"):
-        regions[side] = pd.to_numeric(regions[side], errors="coerce")
+        regions[side] = pd.to_numeric(regions[side], errors="coerce").replace([np.inf, -np.inf], np.nan)
     regions = regions.dropna()
     chrom = (
         regions["chrom"].astype(str).str.replace(r"^([0-9]+)\.0$", r"\1", regex=True)

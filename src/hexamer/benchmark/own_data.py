@@ -19,7 +19,7 @@ from hexamer.errors import InputError, SettingsError
 from hexamer.genome import Genome
 from hexamer.genome.contigs import plain_name
 from hexamer.genome.splits import hold_out_groups
-from hexamer.tokens import bases_to_codes
+from hexamer.tokens import bases_to_codes, report_letters
 
 HOLD_OUTS = ("rows", "contigs", "similarity")
 """What is never divided when rows are held out: nothing, contigs, or sequences that are copies or near copies."""
@@ -74,12 +74,13 @@ def read_labelled(
     Raises
     ------
     InputError
-        If it cannot be read, or a target is not of the kind.
+        If it cannot be read, a target is not of the kind, or a row holds no base that is known.
     """
     path = Path(path)
     outputs = tuple(names) if names and kind not in ("classes", "bases") else tuple(columns)
     chosen = Columns(outputs if kind not in ("classes", "bases") else (), sequence, tuple(columns))
     rows = read_rows(path, chosen, genome=genome)
+    _check_bases(rows.sequences, path)
     if kind == "bases":
         targets = as_base_classes(rows.cells, rows.sequences, str(path))
         found = tuple(names) or tuple(map(str, range(max(2, int(targets.max(initial=0)) + 1))))
@@ -88,6 +89,14 @@ def read_labelled(
     own = "values" if kind == "bins" else kind
     targets = as_targets(rows.cells, own, found, str(path))  # type: ignore[arg-type]
     return Labelled(Split(rows.sequences, targets, rows.regions), found)
+
+
+def _check_bases(sequences: Sequence[str], path: Path) -> None:
+    reports = [report_letters(sequence) for sequence in sequences]
+    empty = [row for row, each in enumerate(reports, 1) if each.read_as_n == each.bases]
+    if empty:
+        told = f"{len(empty):,} row(s) have no base that is known, such as row {empty[0]:,}"
+        raise InputError(f"{path}: {told}; remove them")
 
 
 def hold_out_rows(split: Split, share: float = 0.1, *, by: str = "rows", seed: int = 0) -> npt.NDArray[np.bool_]:

@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from hexamer.benchmark.task_data import Split, TaskData
 from hexamer.errors import InputError, SequenceError, SettingsError
 from hexamer.manifest import STRICT, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
+from hexamer.model.limits import count_beyond
 from hexamer.training.fitting import FitSettings
 from hexamer.training.scores import CHOSEN, all_scores
 from hexamer.training.targets import Target, make_target
@@ -78,7 +80,7 @@ class BenchmarkSettings:
             if not 0 < rate < math.inf:
                 raise SettingsError(f"rate {rate} of {name}; above 0 would work")
         shares, least = (self.validation, self.test_share), 10 if self.most is None else self.most
-        if self.folds < 1 or self.seed < 0 or least < 10 or not all(0 < share < 1 for share in shares):
+        if self.folds < 1 or not 0 <= self.seed < 2**63 or least < 10 or not all(0 < share < 1 for share in shares):
             raise SettingsError(f"{self}: folds from 1, seed from 0, shares between 0 and 1, most from 10 would work")
 
 
@@ -206,14 +208,18 @@ def hold_out(data: TaskData, settings: BenchmarkSettings) -> tuple[Split, Split]
     train, test : Split
         The same for every fold. Published validation rows are left alone: folds have their own.
     """
+    by = settings.hold_out_by or ("rows" if data.train.regions is None else "contigs")
+    return _hold_out(data, by, settings.test_share, settings.most, settings.seed)
+
+
+@lru_cache(maxsize=1)  # to find what is alike takes its time, and audit, run and intervals ask one after the other
+def _hold_out(data: TaskData, by: str, share: float, most: int | None, seed: int) -> tuple[Split, Split]:
     train, test = data.train, data.test
-    rng = np.random.default_rng((settings.seed, 17))
     if test is None:
-        by = settings.hold_out_by or ("rows" if train.regions is None else "contigs")
-        held = hold_out_rows(train, settings.test_share, by=by, seed=settings.seed)
+        held = hold_out_rows(train, share, by=by, seed=seed)
         train, test = train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
-    if settings.most and len(train) > settings.most:
-        train = train.take(np.sort(rng.permutation(len(train))[: settings.most]))
+    if most and len(train) > most:
+        train = train.take(np.sort(np.random.default_rng((seed, 17)).permutation(len(train))[:most]))
     return train, test
 
 
@@ -262,18 +268,19 @@ def check_task(model: NucleotideTransformer, data: TaskData, settings: Benchmark
         If a sequence has more tokens than the encoder reads.
     """
     check_methods(settings.methods, data.task.kind)
+    name, splits = data.task.name, hold_out(data, settings)
     try:
-        task_target(data).check(hold_out(data, settings)[1].examples.targets)
+        task_target(data).check(splits[1].examples.targets)
     except InputError as error:
-        raise InputError(f"{data.task.name}: test: {error}") from None
-    most = model.config.max_tokens
-    for split in hold_out(data, settings) if set(settings.methods) - set(BASELINES) else ():
+        raise InputError(f"{name}: test: {error}") from None
+    if not set(settings.methods) - set(BASELINES):
+        return
+    for split in splits:
         for row, sequence in enumerate(split.sequences, 1):
-            # Even of N alone, a sequence has no more tokens than bases.
-            count = len(sequence) + 1
-            if count > most and (count := len(model.tokenizer.encode([sequence])[0])) > most:
-                told = f"{data.task.name}: a sequence of {len(sequence):,} bases (row {row:,}) is {count - 1:,} tokens"
-                raise SequenceError(f"{told}; the model reads {most - 1:,}: shorter windows, or fewer N, would work")
+            if count := count_beyond(model, sequence):
+                told = f"{name}: a sequence of {len(sequence):,} bases (row {row:,}) is {count:,} tokens"
+                most = model.config.max_tokens - 1
+                raise SequenceError(f"{told}; the model reads {most:,}: shorter windows, or fewer N, would work")
 
 
 def _rate(method: str, settings: BenchmarkSettings) -> float:

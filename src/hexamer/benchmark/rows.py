@@ -224,7 +224,10 @@ def _first_line(path: Path) -> tuple[list[str], str, bool, bool]:
             text = line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
             if text.strip():
                 separator = "\t" if "\t" in text else ","
-                cells = [cell.strip() for cell in next(csv.reader([text], delimiter=separator))]
+                try:
+                    cells = [cell.strip() for cell in next(csv.reader([text], delimiter=separator))]
+                except csv.Error as problem:
+                    raise InputError(f"{path}: cannot be read as a table ({problem})") from None
                 return cells, separator, not _BASES.fullmatch(cells[0]), source.storage != "plain"
     raise InputError(f"{path}: the file is empty; give one with content")
 
@@ -305,7 +308,7 @@ def _find_regions(table: pd.DataFrame, columns: Columns) -> pd.DataFrame | None:
     else:
         return None
     places = regions[["start", "end"]].apply(pd.to_numeric, errors="coerce")
-    if places.isna().to_numpy().any() or regions["chrom"].isna().any():
+    if not np.isfinite(places.to_numpy(dtype=np.float64)).all() or regions["chrom"].isna().any():
         return None
     return regions.assign(
         chrom=regions["chrom"].astype(str), start=places["start"].astype(int), end=places["end"].astype(int)

@@ -112,9 +112,8 @@ def run_benchmark(
         raise SettingsError(f"task {twice} is asked for twice; each once would work")
     cells: list[Cell] = []
     audits, draws = {}, Draws({})
-    read = [
-        load_task(task, data, genome=genome) for task in asked
-    ]  # what is wrong with any is told before hours of work
+    # What is wrong with any is told before hours of work.
+    read = [load_task(task, data, genome=genome) for task in asked]
     for task_data in read:
         check_task(model, task_data, settings)
     for task, task_data in zip(asked, read, strict=True):

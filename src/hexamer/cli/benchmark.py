@@ -1,6 +1,5 @@
 """Benchmarks: `run-benchmark`, and what is wrong with one, `audit`."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -152,7 +151,7 @@ def audit(
     have chrom, start and end (0-based), also which test rows overlap training rows or lie beside them.
     """
     from hexamer import benchmark
-    from hexamer.manifest import describe_file, write_manifest
+    from hexamer.manifest import describe_file, write_json, write_manifest
     from hexamer.report import check_table_path, write_table
 
     if out is not None:
@@ -165,7 +164,7 @@ def audit(
     with counter("training sequences") as advance:
         found = benchmark.audit(tables[0], tables[1], k=k, threshold=threshold, distance=distance, advance=advance)
     facts = {"inputs": {"train": describe_file(train), "test": describe_file(test)}, **found.as_dict()}
-    typer.echo(json.dumps(facts, indent=2) if as_json else benchmark.show_audit(found))
+    typer.echo(write_json(facts) if as_json else benchmark.show_audit(found))
     if out is not None:
         write_table(found.copies, out)
         write_manifest(out.with_name(out.name + ".manifest.json"), **facts)

@@ -201,25 +201,20 @@ def finetune(
 
 def _check_lengths(encoder: Any, parts: list[Any], files: tuple[Path, ...]) -> None:
     """Raise SequenceError before anything is learnt if a row is longer than the encoder reads."""
-    most = encoder.config.max_tokens
+    from hexamer.model.limits import count_beyond
+
     for part, path in zip(parts, files, strict=True):
         for sequence in part.sequences:
-            # Even of N alone, a sequence has no more tokens than bases.
-            if len(sequence) >= most and (count := len(encoder.tokenizer.encode([sequence])[0])) > most:
-                told = f"{path}: {sequence[:12]}... ({len(sequence):,} bases) is {count - 1:,} tokens"
-                raise SequenceError(f"{told}; the model reads {most - 1:,}: shorter rows, or fewer N, would work")
+            if count := count_beyond(encoder, sequence):
+                told = f"{path}: {sequence[:12]}... ({len(sequence):,} bases) is {count:,} tokens"
+                most = encoder.config.max_tokens - 1
+                raise SequenceError(f"{told}; the model reads {most:,}: shorter rows, or fewer N, would work")
 
 
-def _check_bases(part: Any, path: Path) -> None:
-    """Refuse rows that hold no DNA, and tell of letters that are read as N."""
+def _tell_letters(part: Any, path: Path) -> None:
     from hexamer.tokens import report_letters
 
-    reports = [report_letters(sequence) for sequence in part.sequences]
-    empty = [row for row, each in enumerate(reports, 1) if each.unknown + each.replaced == each.bases]
-    if empty:
-        told = f"{len(empty):,} row(s) have no base that is known, such as row {empty[0]:,}"
-        raise InputError(f"{path}: {told}; remove them")
-    if unknown := sum(each.unknown + each.replaced for each in reports):
+    if unknown := sum(report_letters(sequence).read_as_n for sequence in part.sequences):
         say(f"{path}: {unknown:,} letters other than A, C, G, T, read as N")
 
 
@@ -227,6 +222,23 @@ def _tell_step(record: dict[str, Any], advance: Callable[[int], None], metric: s
     advance(1)
     if "score" in record:
         say(f"step {record['step']:,}: loss {record['loss']:.4f}, validation {metric} {record['score']:.4f}")
+
+
+def _check_reading(kind: str, validation: Path | None, *, seed: int, hold_out_by: str, balanced: bool) -> None:
+    """Raise SettingsError for options that do not go together."""
+    from hexamer.benchmark import HOLD_OUTS
+    from hexamer.training.targets import TARGETS
+
+    if kind not in TARGETS:
+        raise SettingsError(f"target {kind!r} is unknown; {', '.join(TARGETS)} would work")
+    if balanced and kind not in ("classes", "bases"):
+        raise SettingsError(f"--balanced: of no use with --target {kind}; without would work")
+    if not 0 <= seed < 2**63:
+        raise SettingsError(f"--seed {seed}; 0 to 2^63 - 1 would work")
+    if validation is not None and hold_out_by != "rows":
+        raise SettingsError("--hold-out-by: of no use with --validation; one of them would work")
+    if hold_out_by not in HOLD_OUTS:
+        raise SettingsError(f"--hold-out-by {hold_out_by}; {', '.join(HOLD_OUTS)} would work")
 
 
 def _read_parts(
@@ -246,23 +258,14 @@ def _read_parts(
     """Rows to learn from, to choose by and to report on; what they mean; and what a manifest says of them."""
     import numpy as np
 
-    from hexamer.benchmark import HOLD_OUTS, hold_out_rows, read_labelled
+    from hexamer.benchmark import hold_out_rows, read_labelled
     from hexamer.genome import Genome
     from hexamer.manifest import describe_file
     from hexamer.training.finetune import check_targets
     from hexamer.training.predict import COLUMNS
-    from hexamer.training.targets import TARGETS, make_target
+    from hexamer.training.targets import make_target
 
-    if kind not in TARGETS:
-        raise SettingsError(f"target {kind!r} is unknown; {', '.join(TARGETS)} would work")
-    if balanced and kind not in ("classes", "bases"):
-        raise SettingsError(f"--balanced: of no use with --target {kind}; without would work")
-    if seed < 0:
-        raise SettingsError(f"--seed {seed}; from 0 would work")
-    if validation is not None and hold_out_by != "rows":
-        raise SettingsError("--hold-out-by: of no use with --validation; one of them would work")
-    if hold_out_by not in HOLD_OUTS:
-        raise SettingsError(f"--hold-out-by {hold_out_by}; {', '.join(HOLD_OUTS)} would work")
+    _check_reading(kind, validation, seed=seed, hold_out_by=hold_out_by, balanced=balanced)
     options: dict[str, Any] = {"columns": split_names(label) if label else (), "sequence": sequence}
     options["genome"] = Genome(genome) if genome is not None else None
     called = split_names(names) if names else ()
@@ -275,10 +278,9 @@ def _read_parts(
     if held is None:
         chosen = hold_out_rows(learn, by=hold_out_by, seed=seed)
         learn, held = learn.take(np.flatnonzero(~chosen)), learn.take(np.flatnonzero(chosen))
-    _check_bases(first.split, train)
-    for part, path in ((held, validation), (asked, test)):
+    for part, path in ((first.split, train), (held, validation), (asked, test)):
         if path is not None:
-            _check_bases(part, path)
+            _tell_letters(part, path)
     parts = [learn, held, asked if asked is not None else learn.take([])]
     if taken := [name for name in first.names if name in COLUMNS]:
         raise SettingsError(f"outputs called {', '.join(taken)}, as columns of predictions are; --names would help")
@@ -363,6 +365,6 @@ def predict(
     inputs |= {"window": window, "reasons": {reason or "predicted": count for reason, count in reasons.items()}}
     write_manifest(out.with_name(out.name + ".manifest.json"), **inputs, rows=len(table))
     say_reasons(reasons.items())
-    if "n" in table and (unknown := int(table.drop_duplicates("name")["n"].sum())):
+    if "n" in table and (unknown := int(table["n"].sum())):
         say(f"{unknown:>12,}  letters other than A, C, G, T, read as N")
     say(f"wrote {out}")

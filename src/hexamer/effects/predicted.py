@@ -13,6 +13,7 @@ import pandas as pd
 from hexamer.effects.score import LONGEST_SPAN
 from hexamer.errors import SettingsError
 from hexamer.genome import Change, Genome, Variant, normalise
+from hexamer.model.limits import count_beyond
 from hexamer.training.predictor import Predictor
 
 _PIECE = 256  # variants that are held at a time
@@ -63,8 +64,7 @@ def predict_variants(
         read = [_read(genome, variant, window) for variant in piece]
         pairs = [each if isinstance(each, tuple) else None for each in read]
         wanted = list(dict.fromkeys(text for pair in pairs if pair for text in pair))
-        known = [text for text, ids in zip(wanted, predictor.encoder.tokenizer.encode(wanted), strict=True)
-                 if len(ids) <= predictor.encoder.config.max_tokens]  # fmt: skip
+        known = [text for text in wanted if not count_beyond(predictor.encoder, text)]
         found = dict(zip(known, predictor.predict(known), strict=True))
         values = np.full((len(piece), len(names), 2), np.nan, dtype=np.float32)
         reasons = []

@@ -159,7 +159,7 @@ def _read(
     if not reason and report.bases == 0:
         reason = "empty"
     (ids,) = model.tokenizer.encode([letters])
-    facts |= {"bases": report.bases, "n": report.unknown + report.replaced, "tokens": len(ids) - 1, "reason": reason}
+    facts |= {"bases": report.bases, "n": report.read_as_n, "tokens": len(ids) - 1, "reason": reason}
     return _Sequence(facts, ids)
 
 

@@ -1,6 +1,6 @@
-"""Who was measured, and what: expression of genes in people, the people's genotypes near them, and who is held out.
+"""Who was measured, and what: tables of expression, people who are in both files, and who is held out.
 
-Not here: sequences (`hexamer.genome.haplotypes`), what predicts expression (`baseline`, `predictor`).
+Not here: genotypes (`dosages`), one scale for all genes (`normalisation`), what predicts expression (`baseline`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from hexamer.errors import InputError, SettingsError
-from hexamer.genome import Cohort, Variant
-from hexamer.genome.genotypes import MISSING, read_alleles
 from hexamer.genome.lines import excerpt
 
 Values = npt.NDArray[np.float64]
@@ -150,76 +148,6 @@ def match_people(expression: Expression, genotyped: Sequence[str]) -> Matched:
     return Matched(both, measured_only, tuple(name for name in genotyped if name not in measured))
 
 
-class Dosages(NamedTuple):
-    """Genotypes of people at the variants of a region."""
-
-    variants: list[Variant]
-    """V alternate alleles."""
-    values: Values
-    """Copies of each allele that each person has, float64 [S, V]; NaN where a call is missing."""
-
-
-def read_dosages(cohort: Cohort, chrom: str, start: int, end: int) -> Dosages:
-    """Read how many copies of each alternate allele people have.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        Whose phases mean nothing here.
-    chrom : str
-        Any name that the genome knows.
-    start, end : int
-        0-based, half-open: variants that begin here.
-
-    Returns
-    -------
-    Dosages
-        Of a haploid call one copy counts as two. People in the cohort's order; no variants on a contig without records.
-    """
-    name = cohort.contigs.get(cohort.genome.resolve(chrom))
-    variants: list[Variant] = []
-    columns: list[Values] = []
-    for record in cohort.file.fetch(name, max(start, 0), end) if name else ():
-        read = read_alleles(record.text, samples=len(cohort.file.samples), alternates=len(record.alts))
-        alleles = read.alleles[cohort.columns]
-        missing = (alleles == MISSING).any(axis=1)
-        haploid = alleles[:, 1] < MISSING
-        for number, alt in enumerate(record.alts, 1):
-            copies = (alleles == number).sum(axis=1).astype(np.float64)
-            copies[haploid] *= 2
-            copies[missing] = np.nan
-            variants.append(Variant(record.chrom, record.pos, record.ref, alt))
-            columns.append(copies)
-    values = np.stack(columns, axis=1) if columns else np.zeros((len(cohort.samples), 0))
-    return Dosages(variants, values)
-
-
-def common(dosages: Dosages, people: npt.NDArray[np.bool_] | Places, *, frequency: float) -> Dosages:
-    """Keep alleles that are common among some people, and fill in their mean where a call is missing.
-
-    Parameters
-    ----------
-    dosages : Dosages
-    people : mask or rows
-        Those to learn from: frequencies and means are theirs alone.
-    frequency : float
-        Least frequency of the rarer allele.
-
-    Returns
-    -------
-    Dosages
-        Without NaN.
-    """
-    mine = dosages.values[people]
-    told = np.isfinite(mine).sum(axis=0)
-    means = np.divide(np.nansum(mine, axis=0), told, out=np.zeros(mine.shape[1]), where=told > 0)
-    share = np.minimum(means, 2 - means) / 2
-    spread = np.nanmax(mine, axis=0, initial=-1) > np.nanmin(mine, axis=0, initial=3)
-    kept = np.flatnonzero((share >= frequency) & spread & (told > 0))
-    values = np.where(np.isnan(dosages.values[:, kept]), means[kept], dosages.values[:, kept])
-    return Dosages([dosages.variants[i] for i in kept], values)
-
-
 def split_people(count: int, folds: int, *, seed: int = 0, groups: Sequence[str] | None = None) -> Places:
     """Divide people among folds.
 
@@ -258,55 +186,6 @@ def split_people(count: int, folds: int, *, seed: int = 0, groups: Sequence[str]
     found = np.empty(count, dtype=np.int64)
     found[np.random.default_rng(seed).permutation(count)] = np.arange(count) % folds
     return found
-
-
-def standardise(values: Values, learn: npt.NDArray[np.bool_]) -> Values:
-    """Give expression mean 0 and variance 1 over the people that are learnt from.
-
-    Parameters
-    ----------
-    values : float64 array [S]
-    learn : bool array [S]
-
-    Returns
-    -------
-    float64 array [S]
-        All 0 where those people's values are constant.
-    """
-    mean, scale = float(np.nanmean(values[learn])), float(np.nanstd(values[learn]))
-    return np.asarray((values - mean) / scale) if scale > 1e-12 * max(1.0, abs(mean)) else np.zeros_like(values)
-
-
-def rank_normalise(values: Values, learn: npt.NDArray[np.bool_]) -> Values:
-    """Give expression the normal quantile of its rank among the people that are learnt from.
-
-    Parameters
-    ----------
-    values : float64 array [S]
-    learn : bool array [S]
-
-    Returns
-    -------
-    float64 array [S]
-        Of others the quantile of the rank that they would have; NaN stays.
-
-    Examples
-    --------
-    >>> found = rank_normalise(np.array([1.0, 2.0, 90.0, 3.0]), np.array([True, True, True, False]))
-    >>> found.round(2).tolist()
-    [-0.67, 0.0, 0.67, 0.32]
-    """
-    from scipy.stats import norm
-
-    known = np.sort(values[learn & np.isfinite(values)])
-    places = (np.searchsorted(known, values, side="left") + np.searchsorted(known, values, side="right")) / 2
-    half = 0.5 / (len(known) + 1)
-    shares = np.clip((places + 0.5) / (len(known) + 1), half, 1 - half)
-    return np.where(np.isfinite(values), norm.ppf(shares), np.nan)
-
-
-NORMALISATIONS = {"standard": standardise, "rank": rank_normalise}
-"""Ways to bring a gene's expression on one scale, by name."""
 
 
 def iterate_folds(folds: Places) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:

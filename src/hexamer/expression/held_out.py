@@ -13,19 +13,10 @@ import pandas as pd
 
 from hexamer.errors import SettingsError
 from hexamer.expression.baseline import MODELS, Fit
-from hexamer.expression.cohort import (
-    NORMALISATIONS,
-    Dosages,
-    Expression,
-    Places,
-    Values,
-    common,
-    iterate_folds,
-    match_people,
-    read_dosages,
-    split_people,
-)
+from hexamer.expression.cohort import Expression, Places, Values, iterate_folds, match_people, split_people
+from hexamer.expression.dosages import Dosages, common, read_dosages
 from hexamer.expression.evaluate import across_individuals
+from hexamer.expression.normalisation import NORMALISATIONS
 from hexamer.genome import Cohort
 
 Scale = Callable[[Values, npt.NDArray[np.bool_]], Values]

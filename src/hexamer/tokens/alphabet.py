@@ -107,6 +107,11 @@ class LetterReport:
     unknown: int = 0
     replaced: int = 0
 
+    @property
+    def read_as_n(self) -> int:
+        """Letters other than A, C, G and T."""
+        return self.unknown + self.replaced
+
     def __add__(self, other: "LetterReport") -> "LetterReport":
         return LetterReport(
             self.bases + other.bases,

@@ -70,7 +70,7 @@ class FitSettings:
     def __post_init__(self) -> None:
         counts = (self.steps, self.batch, self.accumulate, self.evaluate_every, self.patience)
         rest = (self.warmup, self.clip, self.weight_decay, self.seed)
-        if min(counts) < 1 or min(rest) < 0 or not 0 < self.rate < math.inf:
+        if min(counts) < 1 or min(rest) < 0 or self.seed >= 2**63 or not 0 < self.rate < math.inf:
             raise SettingsError(
                 f"{self}: steps, batch, accumulate, evaluate_every, patience from 1, rate above 0, the rest from 0 "
                 "would work"

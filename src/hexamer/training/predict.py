@@ -12,6 +12,8 @@ import pandas as pd
 
 from hexamer.errors import SettingsError
 from hexamer.genome import Genome, Interval
+from hexamer.model.limits import count_beyond
+from hexamer.tokens import report_letters
 from hexamer.training.finetune import Examples, check_targets, stack_predictions
 from hexamer.training.predictor import Predictor
 from hexamer.training.scores import Scores, all_scores
@@ -44,8 +46,9 @@ def predict(
     DataFrame
         `name`, for intervals `chrom`, `start`, `end`, `strand`; a float32 column for each class or output (of bases a
         row for each base, with `offset` from the sequence's first, 0-based, or for intervals its `start` and `end`);
-        of classes and of bases also `prediction`, the most probable one; `n`, letters of the sequence other than A, C,
-        G, T, which are read as N; and `reason`, why a row has no prediction. Always in this order.
+        of classes and of bases also `prediction`, the most probable one; `n`, letters of the sequence (of bases: 1 if
+        this is one) other than A, C, G, T, which are read as N; and `reason`, why a row has no prediction. Always in
+        this order.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def score_predictor(predictor: Predictor, examples: Examples) -> Scores:
 def _read(item: tuple[str, str] | Interval, genome: Genome | None) -> tuple[dict[str, Any], str, str]:
     """Give what is told of a row, its bases, and why it cannot be predicted."""
     if not isinstance(item, Interval):
-        return {"name": item[0]}, item[1], "" if item[1] else "empty"
+        return {"name": item[0]}, item[1], ""
     facts = {"name": item.name or item.region, "chrom": item.chrom, "start": item.start, "end": item.end}
     facts["strand"] = item.strand
     if genome is None:
@@ -104,17 +107,15 @@ def _read(item: tuple[str, str] | Interval, genome: Genome | None) -> tuple[dict
         return facts, "", "contig_missing"
     if item.end > genome.length(item.chrom):
         return facts, "", "past_end"
-    return facts, genome.fetch_interval(item), "" if item.end > item.start else "empty"
+    return facts, genome.fetch_interval(item), ""
 
 
 def _judge(predictor: Predictor, bases: str) -> str:
     """Say why an encoder cannot read a sequence; empty if it can."""
-    most = predictor.encoder.config.max_tokens
-    if _unknown(bases) == len(bases):
+    letters = report_letters(bases)
+    if letters.bases == letters.read_as_n:
         return "empty"
-    if len(bases) < most:  # even of N alone, each a token
-        return ""
-    return "beyond_model" if len(predictor.encoder.tokenizer.encode([bases])[0]) > most else ""
+    return "beyond_model" if count_beyond(predictor.encoder, bases) else ""
 
 
 def _lay_out(
@@ -123,33 +124,29 @@ def _lay_out(
     """Give tables of rows in their order: one for all, or of bases one for each sequence."""
     names, target = list(predictor.target.names), predictor.target
     if target.kind == "bases":
-        return [
-            _lay_out_bases(names, facts, found.get(i), reason).assign(n=_unknown(bases))
-            for i, (facts, bases, reason) in enumerate(rows)
-        ]
+        return [_lay_out_bases(names, row, found.get(i)) for i, row in enumerate(rows)]
     values = np.full((len(rows), len(names)), np.nan, dtype=np.float32)
     for i, row in found.items():
         values[i] = row
     table = pd.concat([pd.DataFrame([row[0] for row in rows]), pd.DataFrame(values, columns=names)], axis=1)
     if target.kind == "classes":
         table["prediction"] = [names[int(row.argmax())] if i in found else None for i, row in enumerate(values)]
-    return [table.assign(n=[_unknown(bases) for _, bases, _ in rows], reason=[reason for _, _, reason in rows])]
+    letters = [report_letters(bases).read_as_n for _, bases, _ in rows]
+    return [table.assign(n=letters, reason=[reason for _, _, reason in rows])]
 
 
-def _unknown(bases: str) -> int:
-    """Letters other than A, C, G and T."""
-    return len(bases) - sum(bases.count(letter) for letter in "ACGTacgt")
-
-
-def _lay_out_bases(names: list[str], facts: dict[str, Any], found: Any, reason: str) -> pd.DataFrame:
+def _lay_out_bases(names: list[str], row: tuple[dict[str, Any], str, str], found: Any) -> pd.DataFrame:
+    facts, bases, reason = row
     if found is None:
-        return pd.DataFrame([facts | dict.fromkeys(names, np.float32(np.nan)) | {"reason": reason}])
+        facts = facts | dict.fromkeys(names, np.float32(np.nan)) | {"n": report_letters(bases).read_as_n}
+        return pd.DataFrame([facts | {"reason": reason}])
     table, own = pd.DataFrame(found, columns=names), dict(facts)
     table["prediction"] = np.array(names, dtype=object)[found.argmax(1)]
+    unknown = [int(base not in "ACGTacgt") for base in bases]
     if "start" in facts:
         places = np.arange(len(table))
         starts = facts["end"] - 1 - places if facts["strand"] == "-" else facts["start"] + places
         own |= {"start": starts, "end": starts + 1}
     else:
         own["offset"] = pd.array(range(len(table)), dtype="Int64")
-    return pd.concat([pd.DataFrame(own, index=table.index), table], axis=1).assign(reason="")
+    return pd.concat([pd.DataFrame(own, index=table.index), table], axis=1).assign(n=unknown, reason="")

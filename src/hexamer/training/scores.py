@@ -3,14 +3,13 @@
 Not here: what statistics are (`hexamer.metrics`), targets (`targets`).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hexamer.metrics import Resampled, auprc, auroc, mcc, pearson, resample, resample_groups, spearman, top_k
-from hexamer.training.targets import NO_CLASS, Kind, Target
+from hexamer.training.targets import NO_CLASS, Kind, Target, mean_of_known, mean_over_outputs
 
 Scores = dict[str, float]
 Array = npt.NDArray[Any]
@@ -56,7 +55,7 @@ def all_scores(target: Target, targets: npt.ArrayLike, predictions: npt.ArrayLik
     if target.kind == "bases":
         return _of_bases(target, wanted, found)
     statistics = {"auroc": auroc, "auprc": auprc} if target.kind == "labels" else _VALUES
-    return {name: _mean_over_columns(each, wanted, found) for name, each in statistics.items()}
+    return {name: mean_over_outputs(each, wanted, found) for name, each in statistics.items()}
 
 
 def resample_score(
@@ -129,7 +128,7 @@ def _of_bases(target: Target, wanted: Array, found: Array) -> Scores:
     scores: Scores = {}
     for name, statistic in (("auprc", auprc), ("top_k", top_k)):
         each = {f"{name} {own}": statistic(wanted == i, found[:, i]) for i, own in enumerate(target.names) if i}
-        scores |= {name: _mean(list(each.values())), **each}
+        scores |= {name: mean_of_known(list(each.values())), **each}
     return scores
 
 
@@ -148,12 +147,3 @@ def _mse(wanted: Array, found: Array) -> float:
 
 
 _VALUES = {"pearson": pearson, "spearman": spearman, "r2": _r2, "mse": _mse}
-
-
-def _mean_over_columns(statistic: Callable[..., float], wanted: Array, found: Array) -> float:
-    known = ~np.isnan(wanted)
-    return _mean([statistic(wanted[known[:, i], i], found[known[:, i], i]) for i in range(wanted.shape[1])])
-
-
-def _mean(statistics: list[float]) -> float:
-    return float(np.nanmean(statistics)) if np.isfinite(statistics).any() else float("nan")

@@ -187,7 +187,7 @@ class LabelTarget(Target):
 
     def score(self, targets: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
         """Mean AUROC over the labels that have both classes."""
-        return _mean_over_columns(auroc, targets, predictions)
+        return mean_over_outputs(auroc, targets, predictions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +223,7 @@ class ValueTarget(Target):
 
     def score(self, targets: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
         """Mean Pearson correlation over outputs."""
-        return _mean_over_columns(pearson, targets, predictions)
+        return mean_over_outputs(pearson, targets, predictions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +277,7 @@ class BinTarget(Target):
 
     def score(self, targets: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
         """Mean Pearson correlation over outputs."""
-        return _mean_over_columns(pearson, targets, predictions)
+        return mean_over_outputs(pearson, targets, predictions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,7 +317,7 @@ class BaseTarget(ClassTarget):
         known = classes != NO_CLASS
         chances = chances.reshape(-1, len(self.names))[known]
         found = [auprc(classes[known] == number, chances[:, number]) for number in range(1, len(self.names))]
-        return _mean(found)
+        return mean_of_known(found)
 
 
 TARGETS: dict[str, type[Target]] = {
@@ -356,17 +356,17 @@ def make_target(kind: str, names: tuple[str, ...], **values: object) -> Target:
     return TARGETS[kind](names=names, **values)
 
 
-def _mean_over_columns(statistic: Callable[..., float], targets: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
+def mean_over_outputs(statistic: Callable[..., float], targets: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
     """Mean of a statistic over outputs, each where its target is known; outputs without a value are left out."""
     wanted, found = (np.asarray(part, dtype=np.float64) for part in (targets, predictions))
     if wanted.shape != found.shape:
         raise InputError(f"targets of shape {wanted.shape} and predictions of {found.shape}; the same would work")
     known = ~np.isnan(wanted)
     each = [statistic(wanted[known[:, i], i], found[known[:, i], i]) for i in range(wanted.shape[1])]
-    return _mean(each)
+    return mean_of_known(each)
 
 
-def _mean(statistics: list[float]) -> float:
+def mean_of_known(statistics: list[float]) -> float:
     """Mean of those that are a number; NaN if there is none."""
     return float(np.nanmean(statistics)) if np.isfinite(statistics).any() else float("nan")
 

@@ -1,0 +1,83 @@
+"""Copies of each allele that people have near a gene: what linear models of expression read.
+
+Not here: the files (`hexamer.genome.genotypes`), haplotypes (`hexamer.genome.haplotypes`).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hexamer.expression.cohort import Places, Values
+from hexamer.genome import Cohort, Variant
+from hexamer.genome.genotypes import MISSING, read_alleles
+
+
+class Dosages(NamedTuple):
+    """Genotypes of people at the variants of a region."""
+
+    variants: list[Variant]
+    """V alternate alleles."""
+    values: Values
+    """Copies of each allele that each person has, float64 [S, V]; NaN where a call is missing."""
+
+
+def read_dosages(cohort: Cohort, chrom: str, start: int, end: int) -> Dosages:
+    """Read how many copies of each alternate allele people have.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Whose phases mean nothing here.
+    chrom : str
+        Any name that the genome knows.
+    start, end : int
+        0-based, half-open: variants that begin here.
+
+    Returns
+    -------
+    Dosages
+        Of a haploid call one copy counts as two. People in the cohort's order; no variants on a contig without records.
+    """
+    name = cohort.contigs.get(cohort.genome.resolve(chrom))
+    variants: list[Variant] = []
+    columns: list[Values] = []
+    for record in cohort.file.fetch(name, max(start, 0), end) if name else ():
+        read = read_alleles(record.text, samples=len(cohort.file.samples), alternates=len(record.alts))
+        alleles = read.alleles[cohort.columns]
+        missing = (alleles == MISSING).any(axis=1)
+        haploid = alleles[:, 1] < MISSING
+        for number, alt in enumerate(record.alts, 1):
+            copies = (alleles == number).sum(axis=1).astype(np.float64)
+            copies[haploid] *= 2
+            copies[missing] = np.nan
+            variants.append(Variant(record.chrom, record.pos, record.ref, alt))
+            columns.append(copies)
+    values = np.stack(columns, axis=1) if columns else np.zeros((len(cohort.samples), 0))
+    return Dosages(variants, values)
+
+
+def common(dosages: Dosages, people: npt.NDArray[np.bool_] | Places, *, frequency: float) -> Dosages:
+    """Keep alleles that are common among some people, and fill in their mean where a call is missing.
+
+    Parameters
+    ----------
+    dosages : Dosages
+    people : mask or rows
+        Those to learn from: frequencies and means are theirs alone.
+    frequency : float
+        Least frequency of the rarer allele.
+
+    Returns
+    -------
+    Dosages
+        Without NaN.
+    """
+    mine = dosages.values[people]
+    told = np.isfinite(mine).sum(axis=0)
+    means = np.divide(np.nansum(mine, axis=0), told, out=np.zeros(mine.shape[1]), where=told > 0)
+    share = np.minimum(means, 2 - means) / 2
+    spread = np.nanmax(mine, axis=0, initial=-1) > np.nanmin(mine, axis=0, initial=3)
+    kept = np.flatnonzero((share >= frequency) & spread & (told > 0))
+    values = np.where(np.isnan(dosages.values[:, kept]), means[kept], dosages.values[:, kept])
+    return Dosages([dosages.variants[i] for i in kept], values)
