@@ -243,3 +243,43 @@ def test_real_people_are_byte_equal_to_bcftools(tmp_path: Path, real_data: Path,
             indels += len(found) != length
     print(f"{bcftools}: {pairs} windows equal, {indels} of another length than the reference's")
     assert indels > pairs // 4
+
+
+# Who shares a haplotype
+
+
+@pytest.mark.parametrize("unphased", ["skip", "random"])
+def test_distinct_haplotypes_are_those_that_people_have(tmp_path: Path, unphased: str):
+    with Cohort(*write_people(tmp_path, RECORDS), unphased=unphased) as cohort:
+        for start, end in ((0, 20), (3, 8), (10, 14), (4, 5), (18, 20)):
+            owners, rows = cohort.distinct("chr20", start, end)
+            assert rows.shape == (3, 2)
+            told = [cohort.haplotype(sample, number).fetch("20", start, end) for sample, number in owners]
+            for person, sample in enumerate(PEOPLE):
+                for number in (1, 2):
+                    assert told[rows[person, number - 1]] == cohort.haplotype(sample, number).fetch("20", start, end)
+        assert cohort.distinct("chr21", 0, 20)[1].tolist() == [[0, 0]] * 3
+
+
+def test_distinct_haplotypes_need_phases(tmp_path: Path):
+    with Cohort(*write_people(tmp_path, RECORDS)) as cohort:
+        with pytest.raises(VariantError, match="20:12, sample bob: a heterozygote without phase"):
+            cohort.distinct("chr20", 0, 20)
+        assert len(cohort.distinct("chr20", 0, 10)[0]) > 1
+
+
+def test_varying_sites_are_those_at_which_a_sequence_changes(tmp_path: Path):
+    records = [
+        "20\t3\t.\tG\tA,GTT\t.\t.\t.\tGT\t0|0\t0|2\t0|0",
+        "20\t5\t.\tA\tC\t.\t.\t.\tGT\t0|0\t0|0\t0|.",
+        "20\t7\t.\tGTA\t*,<DEL>\t.\t.\t.\tGT\t1|2\t0|0\t0|0",
+        "20\t12\t.\tTAC\tT\t.\t.\t.\tGT\t0/1\t0|0\t0|0",
+        "20\t12\t.\tTAC\tTG\t.\t.\t.\tGT\t0|0\t0|1\t0|0",
+    ]
+    with Cohort(*write_people(tmp_path, records)) as cohort:
+        assert cohort.varying("chr20", 0, 20).tolist() == [[2, 3], [11, 14]]
+        assert cohort.varying("chr20", 3, 11).shape == (0, 2)
+        assert cohort.varying("chr21", 0, 20).shape == (0, 2)
+    with Cohort(tmp_path / "x.vcf.gz", cohort.genome, samples=["bob"]) as bob:
+        assert bob.varying("chr20", 0, 20).tolist() == [[2, 3], [11, 14]]
+        assert bob.varying("chr20", 0, 10).tolist() == [[2, 3]]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hexamer.errors import SequenceError, SettingsError
-from hexamer.model import ModelConfig, NucleotideTransformer, pack, pack_rows, set_precision
+from hexamer.model import ModelConfig, NucleotideTransformer, pack, pack_rows, randomised, set_precision
 from hexamer.model.attention import rotary_turn, rotate
 
 ALL = (0, 1, 2, 3)
@@ -367,3 +367,16 @@ def test_a_block_stops_after_its_maps(model: NucleotideTransformer):
     assert {"attention.query", "attention.key"} <= set(ran)
     assert torch.equal(out.hidden[1], whole.hidden[1])
     assert all(map(torch.equal, out.attentions[2, 0], whole.attentions[2, 0]))
+
+
+def test_an_encoder_that_never_learnt_anything(model):
+    state = torch.get_rng_state()
+    first, second = randomised(model), randomised(model)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first.config == model.config
+    assert not first.source
+    assert not first.training
+    assert not any(parameter.requires_grad for parameter in first.parameters())
+    pairs = list(zip(first.parameters(), second.parameters(), model.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b, _ in pairs)
+    assert any(not torch.equal(a, c) for a, _, c in pairs)

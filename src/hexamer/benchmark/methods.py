@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from hexamer.benchmark.baselines import CHANNELS, as_numbers, count_kmers, fit_network
 from hexamer.benchmark.targets import Kind
@@ -19,7 +18,7 @@ from hexamer.benchmark.task_data import Split
 from hexamer.benchmark.weight_arrays import WeightArrays
 from hexamer.embeddings.layers import embed_layers
 from hexamer.errors import SettingsError
-from hexamer.model import NucleotideTransformer
+from hexamer.model import NucleotideTransformer, randomised
 from hexamer.training.finetune import FinetuneSettings, finetune, stack_predictions
 from hexamer.training.fitting import FitSettings
 from hexamer.training.probe import PENALTIES, ProbeSettings, fit_simple, is_better, predict, probe
@@ -167,13 +166,6 @@ class Methods:
         assert best is not None
         score, found = best
         return Outcome(found.predict(self.test.sequences, self.test.targets.shape[1]), score, {"order": found.order})
-
-
-def randomised(model: NucleotideTransformer, seed: int = 0) -> NucleotideTransformer:
-    """Make an encoder of the same size that never learnt anything: the same for a seed."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return NucleotideTransformer(model.config).to(model.device).eval().requires_grad_(False)
 
 
 def _frequencies(sequences: Sequence[str], k: int) -> Any:

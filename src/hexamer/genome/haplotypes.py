@@ -174,6 +174,70 @@ class Cohort:
                 counts[edit] += 1
         return edits, +counts
 
+    def distinct(self, chrom: str, start: int, end: int) -> tuple[list[tuple[str, int]], npt.NDArray[np.int64]]:
+        """Find who has the same alleles in a region: most people share their haplotypes with others.
+
+        Parameters
+        ----------
+        chrom : str
+            The genome's own name.
+        start, end : int
+            0-based, half-open.
+
+        Returns
+        -------
+        owners : list of (sample, number)
+            One for each haplotype that differs from the others.
+        rows : int64 array [S, 2]
+            Which of them each person's two are.
+
+        Raises
+        ------
+        VariantError
+            As `edits`, of anybody.
+        """
+        region = self._region(chrom, start, end)
+        alleles = region.alleles.copy()
+        for i, person in np.argwhere(region.doubtful):
+            turned = self._turn(chrom, region.records[i], self.samples[person])
+            alleles[i, person] = 0 if turned is None else alleles[i, person, :: -1 if turned else 1]
+        columns = np.where(alleles > 0, alleles, 0).reshape(len(alleles), 2 * len(self.samples)).T  # [2 S, V]
+        _, first, rows = np.unique(columns, axis=0, return_index=True, return_inverse=True)
+        owners = [(self.samples[place // 2], place % 2 + 1) for place in first.tolist()]
+        return owners, rows.reshape(-1, 2).astype(np.int64)
+
+    def count_unphased(self, chrom: str, start: int, end: int) -> int:
+        """Count the heterozygous calls without phase that begin in a region; errors as `varying`."""
+        return int(self._region(chrom, start, end).doubtful.sum())
+
+    def varying(self, chrom: str, start: int, end: int) -> npt.NDArray[np.int64]:
+        """Find the sites of a region at which anybody has an allele that changes the sequence.
+
+        Parameters
+        ----------
+        chrom : str
+            The genome's own name.
+        start, end : int
+            0-based, half-open: sites that begin here.
+
+        Returns
+        -------
+        int64 array [V, 2]
+            Start and end on the reference, sorted, each once.
+
+        Raises
+        ------
+        VariantError
+            If a record cannot be read, or REF is not the genome's.
+        """
+        region = self._region(chrom, start, end)
+        sites = set()
+        for record, edits, alleles in zip(region.records, region.edits, region.alleles, strict=True):
+            carried = np.unique(alleles[alleles > 0]) - 1
+            if any(isinstance(edits[i], Edit) for i in carried):
+                sites.add((record.pos - 1, record.pos - 1 + len(record.ref)))
+        return np.array(sorted(sites), dtype=np.int64).reshape(-1, 2)
+
     def reference(self, chrom: str, start: int, end: int) -> str:
         """Give the bases of the reference from `start` on, as far as `end` or any record of the region reaches.
 

@@ -5,7 +5,7 @@ from hexamer.model.checkpoint import describe_model, load_model, read_config, sa
 from hexamer.model.config import SIZES, ModelConfig, named_size
 from hexamer.model.packed import Packed, batches, pack, pack_rows
 from hexamer.model.precision import Precision, set_precision
-from hexamer.model.transformer import ModelOutput, NucleotideTransformer
+from hexamer.model.transformer import ModelOutput, NucleotideTransformer, randomised
 
 __all__ = [
     "SIZES",
@@ -22,6 +22,7 @@ __all__ = [
     "named_size",
     "pack",
     "pack_rows",
+    "randomised",
     "read_config",
     "save_model",
     "set_precision",

@@ -326,6 +326,24 @@ class NucleotideTransformer(nn.Module):
         return heads
 
 
+def randomised(model: NucleotideTransformer, seed: int = 0) -> NucleotideTransformer:
+    """Make an encoder of the same size that never learnt anything: the control of what is said of an encoder.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    seed : int
+
+    Returns
+    -------
+    NucleotideTransformer
+        On the same device, frozen; the same for a seed.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return NucleotideTransformer(model.config).to(model.device).eval().requires_grad_(False)
+
+
 def _pad_maps(maps: Sequence[Tensor], real: Tensor) -> Tensor:
     """Stack the maps [L, L] of each sequence as one tensor [B, L, L]."""
     if not maps:
