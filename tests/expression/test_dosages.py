@@ -26,7 +26,7 @@ def test_frequencies_and_means_are_of_those_who_are_learnt_from():
     values = np.array(
         [[0, 2, 0, np.nan, 1], [1, 2, 0, 1, np.nan], [np.nan, 2, 0, 2, np.nan], [2, 0, 2, 0, 1]], dtype=float
     )
-    dosages = Dosages([Variant("20", i, "A", "C") for i in range(1, 6)], values)
+    dosages = Dosages([Variant("20", i, "A", "C") for i in range(1, 6)], values, list("abcde"))
     found = common(dosages, np.array([True, True, True, False]), frequency=0.1)
     assert [each.pos for each in found.variants] == [1, 4]
     np.testing.assert_allclose(found.values, [[0, 1.5], [1, 1], [0.5, 2], [2, 0]])

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hexamer.errors import InputError, SettingsError
+from hexamer.genome import Annotation
 from hexamer.genome.lines import excerpt
 
 Values = npt.NDArray[np.float64]
@@ -38,11 +39,14 @@ class Expression:
     genes : DataFrame
         `gene_id`, `chrom`, `tss` (0-based), `strand` ("+" where it is not told), row for row.
     samples : tuple of str
+    passed_over : tuple of str
+        Columns of the table that are nobody who was asked for.
     """
 
     values: Values
     genes: pd.DataFrame
     samples: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
 
     def take(self, samples: Sequence[str]) -> "Expression":
         """Choose people, in the order given."""
@@ -55,7 +59,9 @@ class Expression:
         return replace(self, values=self.values[rows], genes=self.genes.iloc[rows].reset_index(drop=True))
 
 
-def read_expression(path: str | Path, *, samples: Sequence[str] | None = None) -> Expression:
+def read_expression(
+    path: str | Path, *, samples: Sequence[str] | None = None, annotation: Annotation | None = None
+) -> Expression:
     """Read a table of expression.
 
     Parameters
@@ -67,6 +73,9 @@ def read_expression(path: str | Path, *, samples: Sequence[str] | None = None) -
     samples : sequence of str, optional
         Who is known, such as the people of a variant file: other columns are passed over. By default every column
         but those that tables of genes have.
+    annotation : Annotation, optional
+        Where genes begin, and their strands: in place of the table's for each gene that it has, by `gene_id` with or
+        without a version (.5). A table of `gene_id` and people alone needs one.
 
     Returns
     -------
@@ -82,12 +91,12 @@ def read_expression(path: str | Path, *, samples: Sequence[str] | None = None) -
     gene = next((names[name] for name in _NAMES if name in names), None)
     chrom = next((names[name] for name in _BED if name in names), None)
     place = names.get("tss", names.get("start"))
-    if gene is None or chrom is None or place is None:
+    if gene is None or (annotation is None and (chrom is None or place is None)):
         raise InputError(
-            f"{path}: columns {excerpt(', '.join(map(str, table.columns)), 80)}; gene_id, chrom and tss, or BED with "
-            "#chr, start, end and phenotype_id, would work"
+            f"{path}: columns {excerpt(', '.join(map(str, table.columns)), 80)}; gene_id, chrom and tss, BED with "
+            "#chr, start, end and phenotype_id, or gene_id and an annotation would work"
         )
-    people = _people(table, {gene, chrom, place}, samples, str(path))
+    people, others = _people(table, {name for name in (gene, chrom, place) if name}, samples, str(path))
     values = table[people].apply(pd.to_numeric, errors="coerce")
     wrong = values.isna() & table[people].notna() & ~table[people].isin(["", "NA", "nan", "NaN", "."])
     if wrong.to_numpy().any():
@@ -96,19 +105,53 @@ def read_expression(path: str | Path, *, samples: Sequence[str] | None = None) -
         raise InputError(f"{path}: {table[gene].iloc[row]} of {people[column]} is {cell}; a number, or NA, would work")
     if (twice := table[gene].duplicated()).any():
         raise InputError(f"{path}: gene {table[gene][twice].iloc[0]} has two rows; one for each gene would work")
-    starts = pd.to_numeric(table[place], errors="coerce")
-    if starts.isna().any():
-        raise InputError(f"{path}: {place} of {table[gene][starts.isna()].iloc[0]} is no number; a position would work")
-    strand = table[names["strand"]].astype(str) if "strand" in names else pd.Series("+", index=table.index)
-    genes = pd.DataFrame(
-        {
-            "gene_id": table[gene].astype(str),
-            "chrom": table[chrom].astype(str),
-            "tss": starts.astype(np.int64) - ("tss" in names),
-            "strand": strand.where(strand.isin(["+", "-"]), "+"),
-        }
+    genes = _genes(table, names, (gene, chrom, place), str(path))
+    if annotation is not None:
+        genes = _places_of(genes, annotation, str(path))
+    told, rest = tuple(map(str, people)), tuple(map(str, others))
+    return Expression(values.to_numpy(dtype=np.float64), genes, told, rest)
+
+
+def _genes(
+    table: pd.DataFrame, names: dict[str, str], columns: tuple[str, str | None, str | None], where: str
+) -> pd.DataFrame:
+    """Genes and their places as the table has them; no contig and -1 where it has none."""
+    gene, chrom, place = columns
+    genes = pd.DataFrame({"gene_id": table[gene].astype(str), "chrom": "", "tss": -1, "strand": "+"})
+    if chrom is not None and place is not None:
+        starts = pd.to_numeric(table[place], errors="coerce")
+        if starts.isna().any():
+            raise InputError(
+                f"{where}: {place} of {table[gene][starts.isna()].iloc[0]} is no number; a place would work"
+            )
+        genes = genes.assign(chrom=table[chrom].astype(str), tss=starts.astype(np.int64) - ("tss" in names))
+        if "strand" in names:
+            strand = table[names["strand"]].astype(str)
+            genes["strand"] = strand.where(strand.isin(["+", "-"]), "+")
+    return genes.reset_index(drop=True)
+
+
+def _places_of(genes: pd.DataFrame, annotation: Annotation, where: str) -> pd.DataFrame:
+    """Put genes where an annotation has them; those that it has not stay where they are."""
+    known = annotation.genes[["gene_id", "chrom", "tss", "strand"]]
+    plain = known.assign(gene_id=known["gene_id"].str.replace(r"\.\d+$", "", regex=True))
+    known = pd.concat([known, plain]).drop_duplicates("gene_id").set_index("gene_id")
+    ids = genes["gene_id"].where(
+        genes["gene_id"].isin(known.index), genes["gene_id"].str.replace(r"\.\d+$", "", regex=True)
     )
-    return Expression(values.to_numpy(dtype=np.float64), genes.reset_index(drop=True), tuple(map(str, people)))
+    found = ids.isin(known.index)
+    if not found.any():
+        raise InputError(
+            f"{where}: none of its genes ({_some(list(genes['gene_id']))}) is in the annotation "
+            f"({_some(list(known.index))}); identifiers of one release would work"
+        )
+    for column in ("chrom", "tss", "strand"):
+        genes.loc[found, column] = known.loc[ids[found], column].to_numpy()
+    return genes
+
+
+def _without_version(ids: "pd.Series[str]") -> "pd.Series[str]":
+    return ids.str.replace(r"\.\d+$", "", regex=True)
 
 
 class Matched(NamedTuple):
@@ -146,6 +189,35 @@ def match_people(expression: Expression, genotyped: Sequence[str]) -> Matched:
         )
     measured_only = tuple(name for name in expression.samples if name not in known)
     return Matched(both, measured_only, tuple(name for name in genotyped if name not in measured))
+
+
+def read_groups(path: str | Path, samples: Sequence[str]) -> list[str]:
+    """Read which group, such as a population, each person is of.
+
+    Parameters
+    ----------
+    path : str or Path
+        Lines of a person and a group, and perhaps more columns, divided by spaces, tabs or commas.
+    samples : sequence of str
+        Whose are asked for.
+
+    Returns
+    -------
+    list of str [S]
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or somebody is not in it.
+    """
+    try:
+        lines = [line.replace(",", " ").split() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InputError(f"{path}: cannot be read ({excerpt(str(problem), 80)})") from None
+    known = {words[0]: words[1] for words in lines if len(words) > 1}
+    if missing := [name for name in samples if name not in known]:
+        raise InputError(f"{path}: has no group of {_some(missing)}; a line for each person would work")
+    return [known[name] for name in samples]
 
 
 def split_people(count: int, folds: int, *, seed: int = 0, groups: Sequence[str] | None = None) -> Places:
@@ -210,7 +282,10 @@ def _read_table(path: Path) -> pd.DataFrame:
     return table
 
 
-def _people(table: pd.DataFrame, taken: set[str], samples: Sequence[str] | None, where: str) -> list[str]:
+def _people(
+    table: pd.DataFrame, taken: set[str], samples: Sequence[str] | None, where: str
+) -> tuple[list[str], list[str]]:
+    """Columns of people, and those that are nobody."""
     columns = [column for column in table.columns if column not in taken and str(column).lower() not in _FACTS]
     if samples is not None:
         known = set(samples)
@@ -220,10 +295,10 @@ def _people(table: pd.DataFrame, taken: set[str], samples: Sequence[str] | None,
                 f"{where}: none of its columns ({_some(list(map(str, columns)))}) is a person who was genotyped "
                 f"({_some(samples)}); the same names in both files would work"
             )
-        return found
+        return found, [column for column in columns if str(column) not in known]
     if not columns:
         raise InputError(f"{where}: has no column of a person's values; one for each would work")
-    return columns
+    return columns, []
 
 
 def _some(names: Sequence[str]) -> str:

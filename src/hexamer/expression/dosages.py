@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hexamer.errors import VariantError
 from hexamer.expression.cohort import Places, Values
 from hexamer.genome import Cohort, Variant
+from hexamer.genome.edits import Edit, check_ref, edit_of
 from hexamer.genome.genotypes import MISSING, read_alleles
 
 
@@ -20,6 +22,8 @@ class Dosages(NamedTuple):
     """V alternate alleles."""
     values: Values
     """Copies of each allele that each person has, float64 [S, V]; NaN where a call is missing."""
+    names: list[str]
+    """The file's own name of each, such as rs123; empty where it has none."""
 
 
 def read_dosages(cohort: Cohort, chrom: str, start: int, end: int) -> Dosages:
@@ -38,12 +42,27 @@ def read_dosages(cohort: Cohort, chrom: str, start: int, end: int) -> Dosages:
     -------
     Dosages
         Of a haploid call one copy counts as two. People in the cohort's order; no variants on a contig without records.
+
+    Raises
+    ------
+    VariantError
+        If a record cannot be read, or REF is not what the genome has.
     """
-    name = cohort.contigs.get(cohort.genome.resolve(chrom))
+    own = cohort.genome.resolve(chrom)
+    name, length = cohort.contigs.get(own), cohort.genome.length(own)
+    file, genome = str(cohort.file.path), str(cohort.genome.path)
     variants: list[Variant] = []
+    names: list[str] = []
     columns: list[Values] = []
     for record in cohort.file.fetch(name, max(start, 0), end) if name else ():
-        read = read_alleles(record.text, samples=len(cohort.file.samples), alternates=len(record.alts))
+        at = record.pos - 1
+        bases = cohort.genome.fetch(own, at, min(at + len(record.ref), length)) if 0 <= at < length else ""
+        if any(isinstance(edit_of(variant), Edit) for variant in record.variants):
+            check_ref(record, bases, file=file, genome=genome)
+        try:
+            read = read_alleles(record.text, samples=len(cohort.file.samples), alternates=len(record.alts))
+        except VariantError as problem:
+            raise VariantError(f"{file}: record {record.chrom}:{record.pos}: {problem}") from None
         alleles = read.alleles[cohort.columns]
         missing = (alleles == MISSING).any(axis=1)
         haploid = alleles[:, 1] < MISSING
@@ -52,9 +71,10 @@ def read_dosages(cohort: Cohort, chrom: str, start: int, end: int) -> Dosages:
             copies[haploid] *= 2
             copies[missing] = np.nan
             variants.append(Variant(record.chrom, record.pos, record.ref, alt))
+            names.append(record.id if record.id != "." and len(record.alts) == 1 else "")
             columns.append(copies)
     values = np.stack(columns, axis=1) if columns else np.zeros((len(cohort.samples), 0))
-    return Dosages(variants, values)
+    return Dosages(variants, values, names)
 
 
 def common(dosages: Dosages, people: npt.NDArray[np.bool_] | Places, *, frequency: float) -> Dosages:
@@ -80,4 +100,4 @@ def common(dosages: Dosages, people: npt.NDArray[np.bool_] | Places, *, frequenc
     spread = np.nanmax(mine, axis=0, initial=-1) > np.nanmin(mine, axis=0, initial=3)
     kept = np.flatnonzero((share >= frequency) & spread & (told > 0))
     values = np.where(np.isnan(dosages.values[:, kept]), means[kept], dosages.values[:, kept])
-    return Dosages([dosages.variants[i] for i in kept], values)
+    return Dosages([dosages.variants[i] for i in kept], values, [dosages.names[i] for i in kept])

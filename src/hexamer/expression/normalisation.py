@@ -56,3 +56,32 @@ def rank_normalise(values: Values, learn: npt.NDArray[np.bool_]) -> Values:
 
 NORMALISATIONS = {"standard": standardise, "rank": rank_normalise}
 """Ways to bring a gene's expression on one scale, by name."""
+
+
+def restore(values: Values, known: Values, way: str) -> Values:
+    """Bring normalised expression back to the scale that it was measured on.
+
+    Parameters
+    ----------
+    values : float64 array [n]
+        Normalised, such as predictions.
+    known : float64 array [S]
+        Expression of those who were learnt from, or as many of its quantiles.
+    way : {"standard", "rank"}
+
+    Returns
+    -------
+    float64 array [n]
+        By ranks never beyond what is known.
+
+    Examples
+    --------
+    >>> restore(np.array([0.0, 9.0]), np.array([1.0, 2.0, 90.0]), "rank").tolist()
+    [2.0, 90.0]
+    """
+    from scipy.stats import norm
+
+    known = np.sort(known[np.isfinite(known)])
+    if way == "standard":
+        return np.asarray(values * known.std() + known.mean())
+    return np.interp(norm.cdf(values) * (len(known) + 1), np.arange(1, len(known) + 1), known)

@@ -2,6 +2,7 @@
 
 from hexamer.report.benchmarks import draw_benchmark, draw_curves, draw_layers
 from hexamer.report.corpora import explain_corpus, show_corpus
+from hexamer.report.expression import draw_expression
 from hexamer.report.figures import check_figure_path, draw_effects, draw_evaluation, draw_training
 from hexamer.report.tables import (
     check_table_path,
@@ -19,6 +20,7 @@ __all__ = [
     "draw_curves",
     "draw_effects",
     "draw_evaluation",
+    "draw_expression",
     "draw_layers",
     "draw_training",
     "explain_corpus",

@@ -1,0 +1,188 @@
+"""A whole comparison of methods, gene by gene into a folder, from which a run that was killed goes on.
+
+`parts/` holds a file of rows and one of predictions for each gene; a part is there whole or does not count.
+Not here: what is done for one gene (`study`).
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hexamer.errors import OutputError, SettingsError
+from hexamer.expression.evaluate import across_genes, compare_genes, summarise_genes
+from hexamer.expression.study import POOLED, GeneResult, Study
+from hexamer.manifest import write_atomically, write_json
+from hexamer.model.checkpoint import describe_origin
+
+_STUDY, _PARTS, _POOLED = "study.json", "parts", "pooled"
+
+
+@dataclass(frozen=True, eq=False)
+class StudyRun:
+    """What a comparison found.
+
+    Attributes
+    ----------
+    genes : DataFrame
+        A row for each method, seed and gene: `method`, `seed`, `gene_id`, `pearson`, `spearman`, `p`, `people`.
+    predictions : DataFrame
+        As `GeneResult.predictions`, of all genes.
+    across : DataFrame
+        `method`, `pearson`, `spearman`, `people`: correlations across genes, within people, of expression in its units,
+        means over seeds; `gene mean` is what the mean of those who are learnt from reaches.
+    skipped : dict of str to str
+        Genes that have no row, with the reason.
+    counts : dict of str to int
+        Of haplotypes, as `GeneFeatures.counts`.
+    """
+
+    genes: pd.DataFrame
+    predictions: pd.DataFrame
+    across: pd.DataFrame
+    skipped: dict[str, str]
+    counts: dict[str, int]
+
+    def means(self) -> pd.DataFrame:
+        """Mean over seeds of each method and gene: `method`, `gene_id`, `pearson`, `spearman`, `p`."""
+        by = self.genes.groupby(["method", "gene_id"], sort=False)
+        return by[["pearson", "spearman", "p"]].mean().reset_index()
+
+    def summary(self) -> pd.DataFrame:
+        """As `summarise_genes`, of means over seeds."""
+        return summarise_genes(self.means())
+
+    def differences(self, reference: str) -> pd.DataFrame:
+        """As `compare_genes`, of means over seeds."""
+        return compare_genes(self.means(), reference=reference)
+
+
+def evaluate_expression(
+    study: Study, out: str | Path, *, advance: Callable[[int, bool], None] | None = None
+) -> StudyRun:
+    """Judge all methods of a study for every gene.
+
+    Parameters
+    ----------
+    study : Study
+    out : str or Path
+        Folder for parts; finished ones there are kept.
+    advance : callable, optional
+        Called with 1 and whether it was there already, for each gene.
+
+    Returns
+    -------
+    StudyRun
+
+    Raises
+    ------
+    SettingsError
+        If the folder is of another study, or no gene can be judged.
+    OutputError
+        If the folder cannot be written.
+    VariantError
+        As `Study.judge_gene`.
+    """
+    parts = _open(Path(out), _describe(study))
+    results = []
+    for row in range(len(study.expression.genes)):
+        name = f"{row:06d}"
+        there = (parts / f"{name}.json").exists()
+        results.append(_read(parts, name) if there else _write(parts, name, study.judge_gene(row)))
+        if advance:
+            advance(1, there)
+    if any(name.startswith(POOLED) for name in study.settings.methods):
+        there = (parts / f"{_POOLED}.json").exists()
+        results.append(_read(parts, _POOLED) if there else _write(parts, _POOLED, study.judge_pooled()))
+    genes = pd.DataFrame([row for each in results for row in each.rows])
+    skipped = {gene: reason for each in results for gene, reason in each.skipped.items()}
+    if genes.empty:
+        told = ", ".join(f"{count} {reason}" for reason, count in Counter(skipped.values()).most_common())
+        raise SettingsError(
+            f"no gene can be judged ({told}); genes with variants and expression that varies would work"
+        )
+    predictions = pd.concat([each.predictions for each in results], ignore_index=True)
+    counts = sum((Counter(each.counts) for each in results), Counter[str]())
+    return StudyRun(genes, predictions, _across(study, predictions), skipped, dict(counts))
+
+
+def _across(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Correlate across genes, within people, each method; and the mean of those who are learnt from."""
+    expression = study.expression
+    measured = pd.DataFrame(expression.values, index=expression.genes["gene_id"], columns=list(expression.samples))
+    rows: list[dict[str, Any]] = []
+    for (method, seed), own in predictions.groupby(["method", "seed"], sort=False):
+        said = own.pivot(index="gene_id", columns="sample", values="expression")
+        values = measured.loc[said.index, said.columns].to_numpy()
+        rows.append({"method": method, "seed": seed, **across_genes(values, said.to_numpy())})
+    known = predictions.drop_duplicates(["gene_id"])["gene_id"]
+    values = measured.loc[known].to_numpy()
+    for seed, held in study.folds.items():
+        means = np.empty_like(values)
+        for fold in np.unique(held):
+            means[:, held == fold] = values[:, held != fold].mean(axis=1, keepdims=True)
+        rows.append({"method": "gene mean", "seed": seed, **across_genes(values, means)})
+    table = pd.DataFrame(rows).groupby("method", sort=False)[["pearson", "spearman", "people"]].mean().reset_index()
+    return table.astype({"people": int})
+
+
+def _describe(study: Study) -> dict[str, Any]:
+    """All that the parts depend on."""
+    digest = hashlib.sha256(study.expression.values.tobytes())
+    digest.update(study.expression.genes.to_csv(index=False).encode() + "\n".join(study.expression.samples).encode())
+    for name, given in study.given.items():
+        digest.update(name.encode() + given.values.tobytes() + given.genes.to_csv(index=False).encode())
+    cohort, reader = study.cohort, study.readers.get(False)
+    facts: dict[str, Any] = {"settings": asdict(study.settings), "expression": digest.hexdigest()}
+    facts |= {"people": str(cohort.file.path.absolute()), "bytes": cohort.file.path.stat().st_size}
+    facts |= {"genome": str(cohort.genome.path), "unphased": cohort.unphased, "seed": cohort.seed}
+    facts |= {"encoder": describe_origin(reader.model) if reader else {}}
+    facts |= {"folds": {str(seed): held.tolist() for seed, held in study.folds.items()}}
+    told: dict[str, Any] = json.loads(write_json(facts))
+    return told
+
+
+def _open(out: Path, facts: Mapping[str, Any]) -> Path:
+    """Make the folder of parts, or find that it is of this study."""
+    parts = out / _PARTS
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+        known = json.loads((out / _STUDY).read_text(encoding="utf-8")) if (out / _STUDY).exists() else None
+    except ValueError:
+        known = {}
+    except OSError as problem:
+        raise OutputError(f"{out}: cannot be made ({problem.strerror}); another --out would work") from None
+    if known is None:
+        with write_atomically(out / _STUDY) as temporary:
+            temporary.write_text(write_json(facts) + "\n", encoding="utf-8")
+    elif known != facts:
+        names = ", ".join(name for name in facts if known.get(name) != facts[name])
+        raise SettingsError(f"{out}: holds another study ({names} differ); another --out would work")
+    return parts
+
+
+def _write(parts: Path, name: str, result: GeneResult) -> GeneResult:
+    """Keep a part: predictions first, since its rows say that it is whole."""
+    with write_atomically(parts / f"{name}.parquet") as temporary:
+        result.predictions.to_parquet(temporary, index=False)
+    with write_atomically(parts / f"{name}.json") as temporary:
+        facts = {"rows": result.rows, "skipped": result.skipped, "counts": result.counts}
+        temporary.write_text(json.dumps(facts), encoding="utf-8")
+    return result
+
+
+def _read(parts: Path, name: str) -> GeneResult:
+    try:
+        facts = json.loads((parts / f"{name}.json").read_text(encoding="utf-8"))
+        predictions = pd.read_parquet(parts / f"{name}.parquet")
+    except (OSError, ValueError) as problem:
+        raise SettingsError(
+            f"{parts / name}.json: cannot be read ({problem}); without it the gene would be judged anew"
+        ) from None
+    return GeneResult(facts["rows"], predictions, facts["skipped"], facts["counts"])
