@@ -17,6 +17,7 @@ from hexamer.cli import (
     doctor,
     embedding,
     evaluation,
+    expression,
     held_out,
     people,
     prediction,
@@ -38,6 +39,7 @@ TOPICS = (
     benchmark,
     splicing,
     people,
+    expression,
     doctor,
 )
 """In the order in which `hexamer --help` lists their commands."""
