@@ -19,11 +19,16 @@ A single row that cannot be computed is no error: it comes back with a reason co
 
 REASONS = {
     "beyond_model": "the sequence has more tokens than the model reads",
+    "constant_expression": "all people have the same expression of the gene",
     "contig_missing": "the contig is not in the genome, nor under another common name",
     "empty": "the sequence has no base that is known",
     "iupac": "an allele holds letters other than A, C, G, T",
     "missing": "no alternate allele is given",
+    "missing_values": "somebody's expression of the gene is not known",
+    "no_place": "the gene is not in the annotation, and the table does not say where it is",
+    "no_variants": "nobody varies near the gene",
     "non_acgt_window": "a 6-mer of the variant holds an N or runs over the contig's end",
+    "other_reference": "the genome has other bases around the gene than the one that its model was fitted on",
     "past_end": "the position is outside the contig",
     "ref_mismatch": "REF is not what the genome has at this position",
     "star": "the allele is removed by another variant (*)",

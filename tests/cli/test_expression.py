@@ -30,7 +30,7 @@ def test_methods_are_judged_and_a_second_call_reads_what_is_there(run, files, mo
     assert "1 of expression.tsv not in x.vcf.gz, passed over: stranger" in said
     assert "1 of x.vcf.gz not in expression.tsv, passed over: p3" in said
     assert "119 people, 6 genes" in said
-    assert "contig missing: c" in said
+    assert "the contig is not in the genome, nor under another common name: c" in said
     assert "haplotypes read" in said
     assert [line.split()[0] for line in shown.splitlines()[1:5]] == methods.split(",")
     assert "minus elastic-net" in shown
@@ -96,7 +96,7 @@ def test_models_are_fitted_and_asked(run, files, model_folder, tmp_path):
     assert "mean r" not in said
     code, _, said = run("predict-expression", "predict", tmp_path / "h", *inputs, "-o", tmp_path / "new.parquet")
     assert code == 0, said
-    assert "places at which somebody varies" in said
+    assert "rows over a site at which somebody varies" in said
 
 
 MISTAKES = {

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from hexamer.expression.evaluate import across_genes, across_individuals, compare_genes, summarise_genes, tabulate
+from hexamer.expression.evaluate import across_genes, across_individuals, compare_genes, summarise_genes
 
 RNG = np.random.default_rng(4)
 
@@ -56,7 +56,7 @@ def test_tables_over_genes():
         r = i / 50 - 0.2
         rows["net", f"g{i}"] = {"pearson": r, "spearman": r, "p": 0.01 if r > 0.3 else 0.5, "people": 9}
         rows["other", f"g{i}"] = {"pearson": r - 0.1, "spearman": r, "p": 0.5, "people": 9}
-    table = tabulate(rows)
+    table = pd.DataFrame([{"method": method, "gene_id": gene, **found} for (method, gene), found in rows.items()])
     summary = summarise_genes(table).set_index("method")
     net = table[table["method"] == "net"]["pearson"]
     assert summary.loc["net", "mean"] == pytest.approx(net.mean())

@@ -4,10 +4,11 @@ from tests.conftest import write_people
 
 from hexamer.embeddings import embed
 from hexamer.errors import GenomeError, SettingsError
-from hexamer.expression.features import FeatureReader, FeatureSettings, gather
+from hexamer.expression.features import FeatureReader, FeatureSettings
 from hexamer.genome import Cohort, reverse_complement
 
 PEOPLE = [f"p{i}" for i in range(6)]
+QUIET = {"unphased": 0, "missing_call": 0, "haploid": 0}
 REFERENCE = "".join(np.random.default_rng(3).choice(list("ACGT"), 2000))
 
 
@@ -40,7 +41,7 @@ def reader(model, cohort, cache=False, **settings):
 
 def test_most_people_share_their_haplotypes(model, cohort):
     found = reader(model, cohort, pool="mean").read("chr20", 1000, "+")
-    assert found.counts == {"haplotypes": 24, "distinct": 4, "recalled": 0, "embedded": 4, "unphased": 0}
+    assert found.counts == {"haplotypes": 24, "distinct": 4, "recalled": 0, "embedded": 4} | QUIET
     assert [rows.shape for rows in found.rows] == [(6, 2), (6, 2)]
     assert found.rows[0].tolist() == [[0, 1], [1, 1], [0, 0], [0, 0], [0, 0], [0, 0]]
     assert found.rows[1].tolist() == [[0, 0], [0, 0], [1, 0], [0, 0], [0, 0], [0, 0]]
@@ -91,9 +92,8 @@ def test_rows_are_the_tokens_that_cover_their_part(model, cohort, strand):
 def test_sites_are_those_at_which_somebody_varies(model, cohort):
     found = reader(model, cohort, pool="variants").read("20", 1000, "-")
     assert found.sites.tolist() == [[900, 901], [1000, 1001]]
-    assert found.places.tolist() == [100.0, 0.0]
     vectors, rows = found.relative(0)
-    assert np.abs(gather(vectors, rows)).max(axis=2).astype(bool).tolist()[:4] == [
+    assert np.abs(vectors[rows].mean(axis=1)).max(axis=2).astype(bool).tolist()[:4] == [
         [True, False],
         [True, False],
         [False, True],
@@ -144,5 +144,18 @@ def test_settings_that_cannot_be(model, cohort):
         reader(model, cohort, layers=(9,))
     with pytest.raises(SettingsError, match="mean, bins, tokens, variants"):
         FeatureSettings(pool="max")
-    with pytest.raises(SettingsError, match="bin from 1"):
+    with pytest.raises(SettingsError, match="bin 0, layers -1: from 12 bases, from 1 token"):
         FeatureSettings(bin=0)
+
+
+def test_a_man_s_only_haplotype_is_both_of_his(model, tmp_path):
+    calls = ["0", "1", "0|1", "1|1", ".", "0|."]
+    records = [record(901, other(901), calls), record(1001, other(1001), ["1", "0", "0|0", "0|0", ".", "0|1"])]
+    path, genome = write_people(tmp_path, records, PEOPLE, REFERENCE)
+    with Cohort(path, genome, cache=tmp_path) as cohort:
+        found = reader(model, cohort, pool="mean").read("20", 1000, "+")
+    rows = found.rows[0]
+    assert rows[1].tolist() == rows[3].tolist() == [rows[2, 1]] * 2
+    assert rows[0].tolist() == rows[4].tolist() == [rows[2, 0]] * 2
+    assert found.counts["haploid"] == 6
+    assert found.counts["missing_call"] == 3

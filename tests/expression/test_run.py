@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from tests.expression.conftest import SETTINGS
 
-from hexamer.errors import SettingsError
+from hexamer.errors import InputError, SettingsError
 from hexamer.expression.run import evaluate_expression
 from hexamer.expression.study import Study
 
@@ -83,8 +83,12 @@ def test_a_folder_of_another_study_is_refused(study, tmp_path):
     expression, cohort = study
     with pytest.raises(SettingsError, match="expression differ"):
         run((replace(expression, values=expression.values + 1), cohort), tmp_path / "s")
-    (tmp_path / "s" / "parts" / "000000.json").write_text("{")
-    with pytest.raises(SettingsError, match="without it the gene would be judged anew"):
+    for damage in ("{", "[]", '{"rows": [], "skipped": {}, "counts": {}}'):
+        (tmp_path / "s" / "parts" / "000000.json").write_text(damage)
+        with pytest.raises(InputError, match="without it the gene would be judged anew"):
+            run(study, tmp_path / "s")
+    (tmp_path / "s" / "study.json").unlink()
+    with pytest.raises(SettingsError, match="parts of a study that is not told"):
         run(study, tmp_path / "s")
 
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from tests.expression.conftest import PEOPLE, SETTINGS
 
-from hexamer.errors import SettingsError
+from hexamer.errors import InputError, SettingsError
+from hexamer.expression.pooled import judge_pooled
 from hexamer.expression.study import Study
 
 
@@ -49,41 +50,26 @@ def test_predictions_are_those_that_were_judged_and_have_units(study):
     assert values.min() <= one["expression"].min() <= one["expression"].max() <= values.max()
 
 
-@pytest.mark.parametrize("method", ["best-variant", "linear-head", "transformer-head", "pooled-transformer-head"])
-def test_what_is_held_out_teaches_nothing(study, model, method):
+@pytest.mark.parametrize("normalise", ["standard", "rank"])
+@pytest.mark.parametrize(
+    "method", ["elastic-net", "ridge", "best-variant", "linear-head", "transformer-head", "pooled-transformer-head"]
+)
+def test_what_is_held_out_teaches_nothing(study, model, method, normalise):
     """Expression of the people of one fold changes predictions of the others only."""
     expression, cohort = study
-    settings = replace(SETTINGS, methods=(method,), folds=2, normalise="standard")
+    features = replace(SETTINGS.features, layers=(1, 2))
+    settings = replace(SETTINGS, methods=(method,), folds=2, normalise=normalise, features=features)
     keep = expression.take_genes(np.array([True, True, False, False, False, False]))
     said = []
     for change in (0.0, 50.0):
         with Study(keep, cohort, settings, model=model, cache=False) as made:
             values = keep.values + change * (made.folds[0] == 0) * np.arange(120) ** 2
             made.expression = replace(keep, values=values)
-            found = made.judge_pooled() if method.startswith("pooled") else made.judge_gene(0)
+            found = judge_pooled(made) if method.startswith("pooled") else made.judge_gene(0)
         said.append(found.predictions.set_index(["gene_id", "sample"]))
     for fold, same in ((0, True), (1, False)):
         one, two = (each["predicted"][each["fold"] == fold] for each in said)
         assert np.allclose(one, two) == same
-
-
-def test_a_head_of_all_genes_and_genes_that_it_never_saw(study, model):
-    expression, cohort = study
-    keep = expression.take_genes(np.array([True, True, False, False, False, True]))
-    settings = replace(SETTINGS, methods=("pooled-transformer-head", "pooled-random-transformer-head"), folds=2)
-    seen = []
-    with Study(keep, cohort, settings, model=model, cache=False) as made:
-        found = made.judge_pooled(seen.append)
-    assert sum(seen) == 6
-    assert found.skipped == {"f": "no_variants"}
-    assert [(row["method"], row["gene_id"]) for row in found.rows] == [
-        (name, gene) for name in sorted(settings.methods, key=lambda name: "random" in name) for gene in "ab"
-    ]
-    with Study(keep, cohort, replace(settings, hold_out="genes"), model=model, cache=False) as made:
-        unseen = made.judge_pooled()
-        strangers = {name for name, fold in zip(PEOPLE, made.folds[0], strict=True) if fold == 0}
-    assert set(unseen.predictions["sample"]) == strangers
-    assert {row["people"] for row in unseen.rows} == {60}
 
 
 def test_groups_of_people_and_predictions_of_others(study):
@@ -98,21 +84,39 @@ def test_groups_of_people_and_predictions_of_others(study):
     assert found.predictions.query("method == 'ridge' and fold == 0")["sample"].tolist() == list(PEOPLE[:40])
 
 
-def test_order_of_records_and_repetitions_do_not_matter(study):
-    one, two = (judge(study, SETTINGS)[0] for _ in range(2))
+def test_order_of_people_does_not_matter(study):
+    """Folds are by place in the cohort, so the cohort's order is one thing, the table's another."""
+    expression, cohort = study
+    turned = expression.take(PEOPLE[::-1])
+    one, two = (judge((each, cohort), SETTINGS)[0] for each in (expression, turned))
     pd.testing.assert_frame_equal(one.predictions, two.predictions)
     assert one.rows == two.rows
+
+
+def test_the_control_exchanges_each_gene_by_itself_and_groups_within(study):
+    expression, cohort = study
+    with Study(expression, cohort, SETTINGS) as made:
+        one, two = (made.exchanged(expression.values[0], gene, 0) for gene in "ab")
+    assert sorted(one) == sorted(two) == sorted(expression.values[0])
+    assert (one != two).mean() > 0.9
+    groups = ["north"] * 40 + ["south"] * 80
+    with Study(expression, cohort, replace(SETTINGS, hold_out="groups"), groups=groups) as made:
+        found = made.exchanged(expression.values[0], "a", 0)
+    assert sorted(found[:40]) == sorted(expression.values[0, :40])
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"methods": ("lasso",)}, "lasso"),
-        ({"methods": ("pooled-ridge",)}, "only pooled-transformer-head"),
+        ({"methods": ("pooled-ridge",)}, "pooled-transformer-head"),
         ({"normalise": "log"}, "standard, rank"),
         ({"hold_out": "cats"}, "people, groups, genes"),
-        ({"folds": 1}, "2 folds or more"),
-        ({"seeds": ()}, "a seed from 0"),
+        ({"folds": 1}, "folds 1, frequency 0.01: from 1, from 2"),
+        ({"seeds": ()}, "seeds none: one or more"),
+        ({"seeds": (1, 1)}, "seeds 1, 1: one or more, each once"),
+        ({"seeds": (2**32,)}, "from 0 to 4294967295"),
+        ({"methods": ("ridge", "ridge")}, "each once"),
         ({"hold_out": "genes"}, "only heads of all genes"),
     ],
 )
@@ -127,5 +131,7 @@ def test_what_a_study_lacks(study):
         Study(expression, cohort, replace(SETTINGS, methods=("linear-head",)))
     with pytest.raises(SettingsError, match="groups of people are needed"):
         Study(expression, cohort, replace(SETTINGS, hold_out="groups"))
+    with pytest.raises(InputError, match="p0 was not measured, nor 39 others"):
+        Study(expression.take(PEOPLE[40:]), cohort, SETTINGS)
     with pytest.raises(SettingsError, match="folds of 120 people"):
         Study(expression, cohort, replace(SETTINGS, folds=121))

@@ -280,6 +280,8 @@ def test_varying_sites_are_those_at_which_a_sequence_changes(tmp_path: Path):
         assert cohort.varying("chr20", 0, 20).tolist() == [[2, 3], [11, 14]]
         assert cohort.varying("chr20", 3, 11).shape == (0, 2)
         assert cohort.varying("chr21", 0, 20).shape == (0, 2)
+        assert cohort.varying("chr20", 0, 20, frequency=1 / 6).tolist() == [[2, 3], [11, 14]]
+        assert cohort.varying("chr20", 0, 20, frequency=0.2).shape == (0, 2)
     with Cohort(tmp_path / "x.vcf.gz", cohort.genome, samples=["bob"]) as bob:
         assert bob.varying("chr20", 0, 20).tolist() == [[2, 3], [11, 14]]
         assert bob.varying("chr20", 0, 10).tolist() == [[2, 3]]

@@ -23,6 +23,8 @@ from hexamer.cli.progress import counter
 from hexamer.errors import SettingsError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hexamer.expression import Expression, StudySettings
     from hexamer.genome import Cohort
 
@@ -57,7 +59,9 @@ WindowOption = Annotated[int, typer.Option(help="Bases on either side of the sta
 AroundOption = Annotated[int, typer.Option(help="Bases around the start that heads read, half on either side.")]
 LayersOption = Annotated[str, typer.Option(help="Comma list of layers to choose from; -1 is the last.")]
 PoolOption = Annotated[str, typer.Option(help="Rows that heads read: variants, bins, tokens, or the mean.")]
-FrequencyOption = Annotated[float, typer.Option(help="Least frequency of an allele, for models of genotypes.")]
+FrequencyOption = Annotated[
+    float, typer.Option(help="Least frequency of an allele that models of genotypes read, or of a row's.")
+]
 NormaliseOption = Annotated[str, typer.Option(help="Of expression, gene by gene: rank (normal quantiles) or standard.")]
 PairwiseOption = Annotated[float, typer.Option(help="Share of a transformer's loss that is of differences of people.")]
 FoldsOption = Annotated[int, typer.Option(help="Parts that people (or genes) are divided into.")]
@@ -124,9 +128,11 @@ def evaluate(
     settings = _settings(chosen, window, frequency, normalise, around, layers, pool, pairwise, steps)
     if (hold_out == "groups") != (groups is not None):
         raise SettingsError("--groups FILE and --hold-out groups: both, or neither, would work")
-    given = {name: read_expression(path) for name, path in map(_named_table, predicted or ())}
-    if clash := [name for name in given if name in settings.methods]:
-        raise SettingsError(f"--predicted {clash[0]}: is a method's name; another would work")
+    tables = [_named_table(text) for text in predicted or ()]
+    taken = [*settings.methods, "gene mean", *(name for name, _ in tables)]
+    if clash := next((name for name, _ in tables if taken.count(name) > 1), ""):
+        raise SettingsError(f"--predicted {clash}: is the name of a method, or there twice; another would work")
+    given = {name: read_expression(path) for name, path in tables}
     encoder = _load(settings, model, device)
     with _measured_people(expression, people, genome, annotation, unphased) as (measured, cohort):
         told = read_groups(groups, cohort.samples) if groups is not None else None
@@ -135,7 +141,8 @@ def evaluate(
         with study, counter("genes") as advance:
             advance.expect(len(measured.genes))
             found = evaluate_expression(study, out, advance=lambda count, there: advance(count))
-    reference = "elastic-net" if "elastic-net" in settings.methods else settings.methods[0]
+    judged = [name for name in settings.methods if name in set(found.genes["method"])]
+    reference = "elastic-net" if "elastic-net" in judged else judged[0]
     summary, differences = found.summary(), found.differences(reference)
     for name, table in (
         ("genes", found.genes),
@@ -143,13 +150,13 @@ def evaluate(
         ("differences", differences),
         ("across_genes", found.across),
     ):
-        write_table(table.round(6), out / f"{name}.tsv")
-    write_table(found.predictions.round(6), out / "predictions.parquet")
+        write_table(_shorter(table), out / f"{name}.tsv")
+    write_table(_shorter(found.predictions), out / "predictions.parquet")
     draw_expression(found.means(), out / "methods.png", reference=reference, title=expression.name)
     facts: dict[str, Any] = {"settings": settings, "unphased": unphased, "skipped": found.skipped}
     facts |= {"annotation": describe_file(annotation)} if annotation else {}
     facts |= {"expression": describe_file(expression), "people": describe_file(people), "genome": describe_file(genome)}
-    facts |= {"predicted": {name: describe_file(path) for name, path in map(_named_table, predicted or ())}}
+    facts |= {"predicted": {name: describe_file(path) for name, path in tables}}
     facts |= {"model": describe_model(encoder)} if encoder else {}
     write_manifest(out / "manifest.json", **facts, samples=measured.samples, haplotypes=found.counts)
     typer.echo(summary.to_string(index=False, float_format=lambda x: f"{x:.3f}"))
@@ -203,11 +210,13 @@ def fit(
     from hexamer.report import write_table
 
     check_folder(out)
-    chosen: dict[str, Any] = {"methods": [method], "seeds": [seed], "folds": folds or 2}
+    chosen: dict[str, Any] = {"methods": [method], "seeds": [seed]} | ({"folds": folds} if folds else {})
     settings = _settings(chosen, window, frequency, normalise, around, layers, pool, pairwise, steps)
     if predictdb is not None:
-        check_parent(predictdb)
-        check_not_input(predictdb, expression, people, genome)
+        if predictdb.is_dir():
+            raise SettingsError(f"--predictdb {predictdb}: is a folder; a file name would work")
+        check_parent(predictdb if predictdb.absolute().parent != out.absolute() else out)
+        check_not_input(predictdb, expression, people, genome, *([annotation] if annotation else []))
         if settings.wants_encoder:
             raise SettingsError(f"--predictdb: {method} has no weights of alleles; elastic-net would work")
     encoder = _load(settings, model, device)
@@ -216,16 +225,12 @@ def fit(
         counter("genes") as advance,
     ):
         advance.expect(len(measured.genes))
-        fitted, skipped = fit_expression(
-            measured, cohort, settings, model=encoder, judge=folds > 0, advance=lambda count: advance(count)
+        fitted = fit_expression(
+            measured, cohort, settings, model=encoder, judge=folds > 0, folder=out, advance=lambda count: advance(count)
         )
-    if not fitted.genes:
-        _say_skipped(skipped)
-        raise SettingsError("no gene has a model; genes with variants near them and expression that varies would work")
-    fitted.save(out)
     table = fitted.table()
-    write_table(table.round(6), out / "genes.tsv")
-    facts: dict[str, Any] = {"settings": settings, "unphased": unphased, "skipped": skipped}
+    write_table(_shorter(table), out / "genes.tsv")
+    facts: dict[str, Any] = {"settings": settings, "unphased": unphased, "skipped": fitted.skipped}
     facts |= {"annotation": describe_file(annotation)} if annotation else {}
     facts |= {"expression": describe_file(expression), "people": describe_file(people), "genome": describe_file(genome)}
     write_manifest(out / "manifest.json", **facts, samples=measured.samples, encoder=fitted.origin)
@@ -236,7 +241,7 @@ def fit(
     if predictdb is not None:
         genes = write_predictdb(fitted, predictdb, build=build)
         say(f"wrote {predictdb}: {genes:,} genes")
-    _say_skipped(skipped)
+    _say_skipped(fitted.skipped)
     say(f"wrote {out}")
 
 
@@ -264,20 +269,20 @@ def predict(
     from hexamer.report import check_table_path, write_table
 
     check_table_path(out)
-    check_not_input(out, people, genome)
+    check_not_input(out, people, genome, *(models.iterdir() if models.is_dir() else ()))
     fitted = load_expression_model(models)
     encoder = fitted.load_encoder(device=device) if fitted.origin else None
     with Cohort(people, Genome(genome), unphased=unphased) as cohort, counter("genes") as advance:  # type: ignore[arg-type]
         advance.expect(len(fitted.genes))
         table, genes = predict_expression(fitted, cohort, model=encoder, advance=lambda count: advance(count))
-    write_table(table.round(6), out)
+    write_table(_shorter(table), out)
     matched = out.with_name(out.name + ".genes.tsv")
     write_table(genes.round(4), matched)
     facts = {"models": str(models), "method": fitted.method, "people": describe_file(people)}
     write_manifest(out.with_name(out.name + ".manifest.json"), **facts, genome=describe_file(genome), unphased=unphased)
     with_places = genes[genes["places"] > 0]
     share = with_places["matched"].sum() / max(1, with_places["places"].sum())
-    kind = "places at which somebody varies" if fitted.origin else "variants that this file has"
+    kind = "rows over a site at which somebody varies" if fitted.origin else "variants that this file has"
     say(f"{share:.1%} of the models' places are {kind} ({int(with_places['matched'].sum()):,} of "
         f"{int(with_places['places'].sum()):,}); by gene in {matched}")  # fmt: skip
     if none := int((with_places["matched"] == 0).sum()):
@@ -322,14 +327,20 @@ def _settings(
     pairwise: float,
     steps: int,
 ) -> "StudySettings":
+    from dataclasses import asdict, replace
+
     from hexamer.expression import HeadSettings, StudySettings
     from hexamer.manifest import make_settings
 
-    features = {"window": around, "layers": [_number(text) for text in split_names(layers)], "pool": pool}
-    fit = {**HeadSettings().fit.__dict__, "steps": steps}
-    fit["adapter"] = fit["adapter"].__dict__
+    features: dict[str, Any] = {
+        "frequency": frequency,
+        "window": around,
+        "layers": [_number(text) for text in split_names(layers)],
+        "pool": pool,
+    }
     chosen = chosen | {"window": window, "frequency": frequency, "normalise": normalise, "features": features}
-    return make_settings(StudySettings, chosen | {"head": {"pairwise": pairwise, "fit": fit}}, "predict-expression")
+    chosen["head"] = {"pairwise": pairwise, "fit": asdict(replace(HeadSettings().fit, steps=steps))}
+    return make_settings(StudySettings, chosen, "predict-expression")
 
 
 def _load(settings: "StudySettings", model: str, device: str) -> Any:
@@ -339,6 +350,11 @@ def _load(settings: "StudySettings", model: str, device: str) -> Any:
     from hexamer.model import load_model
 
     return load_model(model, device=device)
+
+
+def _shorter(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Write numbers with the digits of float32, whatever their size."""
+    return table.astype({name: "float32" for name in table if table[name].dtype == "float64"})
 
 
 def _number(text: str) -> int:
@@ -356,10 +372,12 @@ def _named_table(text: str) -> tuple[str, Path]:
 
 
 def _say_skipped(skipped: dict[str, str]) -> None:
+    from hexamer.errors import REASONS
+
     for reason, count in sorted(Counter(skipped.values()).items()):
         names = [gene for gene, why in skipped.items() if why == reason]
         told = ", ".join(names[:_MOST_NAMED]) + (", ..." if count > _MOST_NAMED else "")
-        say(f"{count:>12,}  {reason.replace('_', ' ')}: {told}")
+        say(f"{count:>12,}  {reason:<20} {REASONS[reason]}: {told}")
 
 
 def _say_haplotypes(counts: dict[str, int]) -> None:
@@ -369,5 +387,6 @@ def _say_haplotypes(counts: dict[str, int]) -> None:
         f"{counts['haplotypes']:,} haplotypes read by the encoder's window, {counts['distinct']:,} of them distinct; "
         f"{counts.get('embedded', 0):,} embedded, {counts.get('recalled', 0):,} recalled"
     )
-    if counts.get("unphased"):
-        say(f"{counts['unphased']:,} heterozygous calls had no phase")
+    for name, what in (("unphased", "heterozygous calls had no phase"), ("missing_call", "calls are missing")):
+        if counts.get(name):
+            say(f"{counts[name]:,} {what}; counted once for each window")

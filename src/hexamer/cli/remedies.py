@@ -6,11 +6,16 @@ from hexamer.errors import REASONS
 
 REMEDIES = {
     "beyond_model": "shorter sequences, or fewer N, would work",
+    "constant_expression": "a gene whose expression varies would work",
     "contig_missing": "its own names would work",
     "empty": "sequences with bases would work",
     "iupac": "alleles of A, C, G and T would work",
     "missing": "records with alternate alleles would work",
+    "missing_values": "a value for everybody, or fewer people, would work",
+    "no_place": "columns chrom and tss, or an annotation that has the gene, would work",
+    "no_variants": "a file that reaches the gene, or a wider window, would work",
     "non_acgt_window": "variants away from N and from the ends of contigs would work",
+    "other_reference": "the assembly that the models were fitted on would work",
     "past_end": "the assembly that the positions are of would work",
     "ref_mismatch": "the assembly that the variants were called on would work",
     "star": "alleles spelled in bases would work",

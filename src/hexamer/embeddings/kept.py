@@ -5,6 +5,7 @@ error, and costs time only. Not here: what is embedded.
 """
 
 import sqlite3
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +45,8 @@ class KeptVectors:
                 path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._file = _open(path)
+            except sqlite3.OperationalError:  # locked, or not to be written
+                pass
             except sqlite3.DatabaseError:  # damaged
                 path.unlink(missing_ok=True)
                 self._file = _open(path)
@@ -66,11 +69,13 @@ class KeptVectors:
             for i in range(0, len(wanted), _AT_ONCE):
                 some = wanted[i : i + _AT_ONCE]
                 marks = ",".join("?" * len(some))
-                rows = self._file.execute(f"SELECT name, shape, data FROM vectors WHERE name IN ({marks})", some)
-                for name, shape, data in rows:
-                    sizes = tuple(int(size) for size in shape.split())
-                    if len(data) == 4 * int(np.prod(sizes)):
-                        found[name] = np.frombuffer(data, dtype="<f4").reshape(sizes)
+                rows = self._file.execute(f"SELECT name, shape, data, sum FROM kept WHERE name IN ({marks})", some)
+                for name, shape, data, checksum in rows:
+                    with suppress(ValueError, TypeError, AttributeError):  # of a damaged file
+                        if zlib.crc32(data) == checksum:
+                            found[name] = np.frombuffer(data, dtype="<f4").reshape(
+                                [int(size) for size in shape.split()]
+                            )
         return found
 
     def keep(self, vectors: Mapping[bytes, Vectors]) -> None:
@@ -83,11 +88,12 @@ class KeptVectors:
         if self._file is None:
             return
         rows = [
-            (name, " ".join(map(str, array.shape)), np.ascontiguousarray(array, dtype="<f4").tobytes())
+            (name, " ".join(map(str, array.shape)), data, zlib.crc32(data))
             for name, array in vectors.items()
+            for data in [np.ascontiguousarray(array, dtype="<f4").tobytes()]
         ]
         with suppress(sqlite3.Error), self._file:
-            self._file.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+            self._file.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)", rows)
 
     def close(self) -> None:
         """Close the file."""
@@ -106,9 +112,8 @@ def _open(path: Path) -> sqlite3.Connection:
     file = sqlite3.connect(path, timeout=_PATIENCE)
     try:
         file.execute("PRAGMA synchronous = NORMAL")
-        file.execute("PRAGMA journal_mode = WAL")
-        file.execute("CREATE TABLE IF NOT EXISTS vectors (name BLOB PRIMARY KEY, shape TEXT, data BLOB)")
-        file.execute("SELECT name FROM vectors LIMIT 1").fetchall()
+        file.execute("CREATE TABLE IF NOT EXISTS kept (name BLOB PRIMARY KEY, shape TEXT, data BLOB, sum INTEGER)")
+        file.execute("SELECT name FROM kept LIMIT 1").fetchall()
     except BaseException:
         file.close()
         raise

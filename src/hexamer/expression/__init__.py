@@ -2,7 +2,8 @@
 
 from hexamer.expression.cohort import Expression, match_people, read_expression, read_groups
 from hexamer.expression.features import FeatureSettings
-from hexamer.expression.fitted import ExpressionModel, fit_expression, load_expression_model, predict_expression
+from hexamer.expression.fitted import ExpressionModel, load_expression_model
+from hexamer.expression.personal import fit_expression, predict_expression
 from hexamer.expression.predictdb import write_predictdb
 from hexamer.expression.run import StudyRun, evaluate_expression
 from hexamer.expression.study import Study, StudySettings

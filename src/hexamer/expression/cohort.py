@@ -3,10 +3,11 @@
 Not here: genotypes (`dosages`), one scale for all genes (`normalisation`), what predicts expression (`baseline`).
 """
 
+import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,10 @@ from hexamer.genome.lines import excerpt
 
 Values = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 _SOME = 5  # names in messages
+_FURTHEST = 2**40  # a place beyond any chromosome
 _BED = ("#chr", "#chrom", "chr", "chrom")
 _NAMES = ("gene_id", "phenotype_id", "gene", "id", "pid", "targetid")
 _FACTS = {
@@ -103,6 +106,8 @@ def read_expression(
         row, column = np.argwhere(wrong.to_numpy())[0]
         cell = excerpt(str(table[people].iloc[row, column]))
         raise InputError(f"{path}: {table[gene].iloc[row]} of {people[column]} is {cell}; a number, or NA, would work")
+    if (table[gene].isna() | (table[gene] == "")).any():
+        raise InputError(f"{path}: a row has no {gene}; a name for each would work")
     if (twice := table[gene].duplicated()).any():
         raise InputError(f"{path}: gene {table[gene][twice].iloc[0]} has two rows; one for each gene would work")
     genes = _genes(table, names, (gene, chrom, place), str(path))
@@ -120,13 +125,15 @@ def _genes(
     genes = pd.DataFrame({"gene_id": table[gene].astype(str), "chrom": "", "tss": -1, "strand": "+"})
     if chrom is not None and place is not None:
         starts = pd.to_numeric(table[place], errors="coerce")
-        if starts.isna().any():
-            raise InputError(
-                f"{where}: {place} of {table[gene][starts.isna()].iloc[0]} is no number; a place would work"
-            )
+        wrong = starts.isna() | (starts.abs() > _FURTHEST)
+        if wrong.any():
+            raise InputError(f"{where}: {place} of {table[gene][wrong].iloc[0]} is no number; a place would work")
         genes = genes.assign(chrom=table[chrom].astype(str), tss=starts.astype(np.int64) - ("tss" in names))
         if "strand" in names:
             strand = table[names["strand"]].astype(str)
+            if not (known := strand.isin(["+", "-", ".", ""])).all():
+                cell = excerpt(strand[~known].iloc[0])
+                raise InputError(f"{where}: strand of {table[gene][~known].iloc[0]} is {cell}; + or - would work")
             genes["strand"] = strand.where(strand.isin(["+", "-"]), "+")
     return genes.reset_index(drop=True)
 
@@ -134,11 +141,9 @@ def _genes(
 def _places_of(genes: pd.DataFrame, annotation: Annotation, where: str) -> pd.DataFrame:
     """Put genes where an annotation has them; those that it has not stay where they are."""
     known = annotation.genes[["gene_id", "chrom", "tss", "strand"]]
-    plain = known.assign(gene_id=known["gene_id"].str.replace(r"\.\d+$", "", regex=True))
-    known = pd.concat([known, plain]).drop_duplicates("gene_id").set_index("gene_id")
-    ids = genes["gene_id"].where(
-        genes["gene_id"].isin(known.index), genes["gene_id"].str.replace(r"\.\d+$", "", regex=True)
-    )
+    known = pd.concat([known, known.assign(gene_id=_without_version(known["gene_id"]))])
+    known = known.drop_duplicates("gene_id").set_index("gene_id")
+    ids = genes["gene_id"].where(genes["gene_id"].isin(known.index), _without_version(genes["gene_id"]))
     found = ids.isin(known.index)
     if not found.any():
         raise InputError(
@@ -158,7 +163,7 @@ class Matched(NamedTuple):
     """People who are in both files, and who is in one only."""
 
     both: tuple[str, ...]
-    """In the order of the expression table."""
+    """Sorted, so that nothing depends on the order of columns."""
     measured_only: tuple[str, ...]
     genotyped_only: tuple[str, ...]
 
@@ -181,7 +186,7 @@ def match_people(expression: Expression, genotyped: Sequence[str]) -> Matched:
         If nobody was; the message gives names of both sides.
     """
     known, measured = set(genotyped), set(expression.samples)
-    both = tuple(name for name in expression.samples if name in known)
+    both = tuple(sorted(name for name in expression.samples if name in known))
     if not both:
         raise InputError(
             f"no person was both measured ({_some(expression.samples)}) and genotyped ({_some(genotyped)}); the same "
@@ -214,7 +219,10 @@ def read_groups(path: str | Path, samples: Sequence[str]) -> list[str]:
         lines = [line.replace(",", " ").split() for line in Path(path).read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as problem:
         raise InputError(f"{path}: cannot be read ({excerpt(str(problem), 80)})") from None
-    known = {words[0]: words[1] for words in lines if len(words) > 1}
+    known: dict[str, str] = {}
+    for name, group in (words[:2] for words in lines if len(words) > 1):
+        if known.setdefault(name, group) != group:
+            raise InputError(f"{path}: {excerpt(name)} is of {known[name]} and of {excerpt(group)}; one would work")
     if missing := [name for name in samples if name not in known]:
         raise InputError(f"{path}: has no group of {_some(missing)}; a line for each person would work")
     return [known[name] for name in samples]
@@ -251,7 +259,9 @@ def split_people(count: int, folds: int, *, seed: int = 0, groups: Sequence[str]
     if groups is not None:
         names, found = np.unique(np.asarray(groups, dtype=object), return_inverse=True)
         if len(names) != folds or folds < 2:
-            raise SettingsError(f"{folds} folds of {len(names)} groups ({_some(list(names))}); as many would work")
+            raise SettingsError(
+                f"{folds} folds of {len(names)} groups ({_some(list(names))}); as many, and two or more, would work"
+            )
         return found.astype(np.int64)
     if not 2 <= folds <= count:
         raise SettingsError(f"{folds} folds of {count} people; 2 to {count} folds would work")
@@ -272,7 +282,15 @@ def _read_table(path: Path) -> pd.DataFrame:
             table = pd.read_parquet(path)
         else:
             comma = path.name.removesuffix(".gz").endswith(".csv")
-            table = pd.read_csv(path, sep="," if comma else "\t", dtype=str, keep_default_na=False)
+            # In TSV and BED a quote is a letter like others; in CSV it is not.
+            form: Any = (
+                {"sep": ",", "quoting": csv.QUOTE_MINIMAL} if comma else {"sep": "\t", "quoting": csv.QUOTE_NONE}
+            )
+            lines = pd.read_csv(path, **form, header=None, dtype=str, keep_default_na=False, index_col=False)
+            table = lines[1:].reset_index(drop=True)
+            table.columns = pd.Index(lines.iloc[0])
+            if twice := next((name for name in table.columns if list(table.columns).count(name) > 1), None):
+                raise InputError(f"{path}: column {excerpt(str(twice))} is there twice; once would work")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError, pd.errors.ParserError, EOFError) as problem:

@@ -13,13 +13,14 @@ from hexamer.expression.cohort import Places, Values
 from hexamer.genome import Cohort, Variant
 from hexamer.genome.edits import Edit, check_ref, edit_of
 from hexamer.genome.genotypes import MISSING, read_alleles
+from hexamer.genome.normalise import normalise
 
 
 class Dosages(NamedTuple):
     """Genotypes of people at the variants of a region."""
 
     variants: list[Variant]
-    """V alternate alleles."""
+    """V alternate alleles; indels trimmed and left-aligned, with the base before."""
     values: Values
     """Copies of each allele that each person has, float64 [S, V]; NaN where a call is missing."""
     names: list[str]
@@ -41,7 +42,8 @@ def read_dosages(cohort: Cohort, chrom: str, start: int, end: int) -> Dosages:
     Returns
     -------
     Dosages
-        Of a haploid call one copy counts as two. People in the cohort's order; no variants on a contig without records.
+        Of a haploid call one copy counts as two; of several records of one allele the first counts. People in the
+        cohort's order; no variants on a contig without records.
 
     Raises
     ------
@@ -54,6 +56,7 @@ def read_dosages(cohort: Cohort, chrom: str, start: int, end: int) -> Dosages:
     variants: list[Variant] = []
     names: list[str] = []
     columns: list[Values] = []
+    seen: set[Variant] = set()
     for record in cohort.file.fetch(name, max(start, 0), end) if name else ():
         at = record.pos - 1
         bases = cohort.genome.fetch(own, at, min(at + len(record.ref), length)) if 0 <= at < length else ""
@@ -70,11 +73,28 @@ def read_dosages(cohort: Cohort, chrom: str, start: int, end: int) -> Dosages:
             copies = (alleles == number).sum(axis=1).astype(np.float64)
             copies[haploid] *= 2
             copies[missing] = np.nan
-            variants.append(Variant(record.chrom, record.pos, record.ref, alt))
+            variant = _one_spelling(cohort, Variant(record.chrom, record.pos, record.ref, alt))
+            if variant in seen:
+                continue
+            seen.add(variant)
+            variants.append(variant)
             names.append(record.id if record.id != "." and len(record.alts) == 1 else "")
             columns.append(copies)
     values = np.stack(columns, axis=1) if columns else np.zeros((len(cohort.samples), 0))
     return Dosages(variants, values, names)
+
+
+def _one_spelling(cohort: Cohort, variant: Variant) -> Variant:
+    """Trim and left-align an indel, so that another file's spelling of it is the same; others stay."""
+    if len(variant.ref) == len(variant.alt) == 1:
+        return variant
+    change = normalise(cohort.genome, variant)
+    if isinstance(change, str) or not (change.ref or change.alt) or not change.start:
+        return variant
+    if change.ref and change.alt:
+        return Variant(variant.chrom, change.start + 1, change.ref, change.alt)
+    before = cohort.genome.fetch(change.chrom, change.start - 1, change.start)
+    return Variant(variant.chrom, change.start, before + change.ref, before + change.alt)
 
 
 def common(dosages: Dosages, people: npt.NDArray[np.bool_] | Places, *, frequency: float) -> Dosages:

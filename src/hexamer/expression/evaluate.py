@@ -2,10 +2,8 @@
 
 Correlations across individuals compare people at one gene; those across genes compare genes within one person, and are
 never mixed with them. Predictions are always of people who were held out.
-Not here: models (`baseline`, `predictor`).
+Not here: models (`methods`), who is held out (`study`).
 """
-
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -146,11 +144,6 @@ def compare_genes(table: pd.DataFrame, *, reference: str) -> pd.DataFrame:
         row = {"method": method, "genes": len(differences), "difference": differences.mean(), "low": low, "high": high}
         rows.append(row | {"better": int((differences > 0).sum()), "p": p})
     return pd.DataFrame(rows, columns=["method", "genes", "difference", "low", "high", "better", "p"])
-
-
-def tabulate(rows: Mapping[tuple[str, str], Mapping[str, float]]) -> pd.DataFrame:
-    """Lay out statistics by (method, gene) as a table with columns `method` and `gene_id`."""
-    return pd.DataFrame([{"method": method, "gene_id": gene, **found} for (method, gene), found in rows.items()])
 
 
 def _unit(values: npt.NDArray[np.float64]) -> Values:

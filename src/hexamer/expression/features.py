@@ -3,7 +3,7 @@
 The region around the start is read in pieces that the encoder sees at once; of each piece only haplotypes that differ
 are read and embedded, since most people share theirs, and vectors are kept by content from one run to the next.
 Letters: S people, U haplotypes that differ, R rows of a piece, P rows of all pieces, K layers, D width.
-Sources: TSS-centred windows of 11,004 bases, both haplotypes in one tower (spec/related-systems.md, A); rows are ours.
+Sources: windows around the transcription start, both haplotypes through one tower (gLM2X-Tower); rows are ours.
 Not here: what is learnt from them (`linear_head`, `transformer_head`).
 """
 
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from hexamer.embeddings.budget import choose_budget
 from hexamer.embeddings.extract import plan_windows
@@ -55,10 +54,18 @@ class FeatureSettings:
     """A row is the mean over a piece, over a bin of tokens, of one token, or over the tokens of a variant."""
     bin: int = 16
     """Tokens of a bin."""
+    frequency: float = 0.01
+    """Least frequency of a site's alleles in the cohort, where rows are at variants."""
 
     def __post_init__(self) -> None:
-        if self.window < 12 or self.bin < 1 or not self.layers:
-            raise SettingsError(f"{self}: window from 12 bases, bin from 1 token and one layer or more would work")
+        if not 0 <= self.frequency < 0.5:
+            raise SettingsError(f"frequency {self.frequency}: from 0 and below 0.5 would work")
+        if self.window < 12 or self.bin < 1 or not self.layers or len(set(self.layers)) < len(self.layers):
+            told = ", ".join(map(str, self.layers)) or "none"
+            raise SettingsError(
+                f"window {self.window}, bin {self.bin}, layers {told}: from 12 bases, from 1 token, and one layer or "
+                "more, each once, would work"
+            )
         if self.pool not in get_args(Pool):
             raise SettingsError(f"pool {self.pool!r} is unknown; {', '.join(get_args(Pool))} would work")
 
@@ -82,13 +89,11 @@ class GeneFeatures(NamedTuple):
     """Of each piece, float32 [U, K, R, D]; the first is the reference's."""
     rows: list[Places]
     """Of each piece, int64 [S, 2]: which of them each person's two are."""
-    places: npt.NDArray[np.float64]
-    """Middle of each row, in bases after the transcription start, on the gene's strand; float64 [P]."""
     sites: Places
     """Start and end of each row on the reference, int64 [P, 2]."""
     counts: dict[str, int]
     """`haplotypes` read, those that were `distinct`, `embedded` anew, and `recalled` from the file of kept vectors;
-    heterozygous calls that were `unphased`."""
+    heterozygous calls that were `unphased`, and calls that are `missing_call` or `haploid`."""
 
     def relative(self, layer: int) -> tuple[Vectors, Places]:
         """Differences of whole haplotypes to the reference.
@@ -178,8 +183,7 @@ class FeatureReader:
             rows.append(owners)
             counts["haplotypes"] += owners.size
         parts = np.concatenate([piece.parts for piece in pieces])
-        middles = (parts.sum(axis=1) - 1) / 2 - tss
-        return GeneFeatures(vectors, rows, -middles if strand == "-" else middles, parts, dict(counts))
+        return GeneFeatures(vectors, rows, parts, dict(counts))
 
     def _pieces(self, chrom: str, tss: int, strand: str, sites: Places | None) -> Iterator[Piece]:
         """Cut the region into equal pieces, a little shorter than the encoder reads at once."""
@@ -197,7 +201,7 @@ class FeatureReader:
             return np.array([[start, end]], dtype=np.int64)
         if self.settings.pool == "variants":
             if sites is None:
-                sites = self.cohort.varying(chrom, start, end)
+                sites = self.cohort.varying(chrom, start, end, frequency=self.settings.frequency)
             inside = sites[(sites[:, 0] >= start) & (sites[:, 0] < end)]
             return np.minimum(inside, end).astype(np.int64)
         size = self.model.tokenizer.k * (self.settings.bin if self.settings.pool == "bins" else 1)
@@ -223,9 +227,12 @@ class FeatureReader:
         missing = {name: given for name, given in distinct.items() if name not in known}
         made = self._run(missing)
         self._kept.keep(made)
-        unphased = self.cohort.count_unphased(piece.chrom, piece.start, piece.end)
-        counts.update(distinct=len(distinct), recalled=len(known), embedded=len(made), unphased=unphased)
+        counts.update(distinct=len(distinct), recalled=len(known), embedded=len(made))
+        counts.update(self.cohort.count_calls(piece.chrom, piece.start, piece.end))
         found = np.stack([known[name] if name in known else made[name] for name in order])
+        # A man's X is one haplotype, as both of his.
+        alone = self.cohort.haploid(piece.chrom, piece.start, piece.end)
+        rows = np.where(alone[:, None], rows[:, :1], rows)
         return found, np.array(places, dtype=np.int64)[rows]
 
     def _add(self, distinct: dict[bytes, tuple[Ids, Places]], piece: Piece, sequence: str, blocks: Blocks) -> bytes:
@@ -309,8 +316,3 @@ def _means(states: Vectors, tokens: Places) -> Vectors:
         if last > first:  # nothing is left of a piece that is deleted whole
             found[:, row] = states[:, first:last].mean(axis=1, dtype=np.float64)
     return found
-
-
-def gather(vectors: Vectors, rows: Places) -> Vectors:
-    """Mean of both haplotypes of each person, float32 [S, ...], from haplotypes [U, ...] and whose they are [S, 2]."""
-    return np.asarray((vectors[rows[:, 0]] + vectors[rows[:, 1]]) / 2, dtype=np.float32)

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from hexamer.embeddings.pooling import Vectors
 from hexamer.expression.cohort import Places, Values
-from hexamer.expression.features import gather
 
 Form = Literal["mean", "rows", "scaled"]
 """Of a person's rows: their mean; each by itself; each by itself with the same spread over people."""
@@ -93,8 +92,10 @@ def _scales(vectors: Vectors, rows: Places, form: Form) -> npt.NDArray[np.float3
         return np.full(count, 1 / max(1, count), dtype=np.float32)
     if form == "rows":
         return np.ones(count, dtype=np.float32)
-    of_people = gather(vectors, rows)
-    spread = np.sqrt(of_people.var(axis=0, dtype=np.float64).sum(axis=-1))
+    shares = _shares(rows, len(vectors)).astype(np.float32)
+    flat = vectors.reshape(len(vectors), -1)
+    together = ((shares.T @ shares) @ flat * flat).reshape(vectors.shape).sum(axis=(0, 2), dtype=np.float64)
+    spread = np.sqrt(np.maximum(together, 0) / max(1, len(rows)))
     # A row that hardly varies is rounding error, which must not be blown up.
     return np.where(spread > 1e-4 * spread.max(initial=0), 1 / np.maximum(spread, 1e-30), 0).astype(np.float32)
 
@@ -107,9 +108,7 @@ def _fit(x: Vectors, rows: Places, values: Values) -> tuple[float, Values, float
     people = len(rows)
     if people < 4 or np.ptp(values) == 0 or not x.shape[1]:
         return None
-    shares = np.zeros((people, len(x)))  # of people in haplotypes: a person has half of each of two
-    np.add.at(shares, (np.arange(people)[:, None], rows), 0.5)
-    shares -= shares.mean(axis=0)
+    shares = _shares(rows, len(x))
     kernel = shares @ (x @ x.T).astype(np.float64) @ shares.T
     variance, mean = np.trace(kernel) / people, _mean(values)
     if variance < 1e-20:
@@ -126,8 +125,15 @@ def _fit(x: Vectors, rows: Places, values: Values) -> tuple[float, Values, float
             best = error, float(penalty)
     assert best is not None
     weights = x.T @ (shares.T @ (basis @ (turned / (eigen + best[1])))) / variance
-    of_people = x[rows].mean(axis=(0, 1), dtype=np.float64)
+    of_people = np.bincount(rows.reshape(-1), minlength=len(x)) / rows.size @ x
     return best[0], weights, mean - float(of_people @ weights), best[1]
+
+
+def _shares(rows: Places, haplotypes: int) -> Values:
+    """Share each person among haplotypes, half to each of two, less the mean over people; [S, U]."""
+    shares = np.zeros((len(rows), haplotypes))
+    np.add.at(shares, (np.arange(len(rows))[:, None], rows), 0.5)
+    return np.asarray(shares - shares.mean(axis=0))
 
 
 def _mean(values: Values) -> float:

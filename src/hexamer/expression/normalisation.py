@@ -66,7 +66,7 @@ def restore(values: Values, known: Values, way: str) -> Values:
     values : float64 array [n]
         Normalised, such as predictions.
     known : float64 array [S]
-        Expression of those who were learnt from, or as many of its quantiles.
+        Expression of those who were learnt from.
     way : {"standard", "rank"}
 
     Returns

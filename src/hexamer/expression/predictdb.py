@@ -1,8 +1,9 @@
-"""Linear models of genotypes as a PredictDB file: what PrediXcan and S-PrediXcan of MetaXcan read.
+"""Linear models of genotypes as a PredictDB file, which MetaXcan's Predict (PrediXcan) reads.
 
 Tables: `weights` (rsid, gene, weight, ref_allele, eff_allele, varID) and `extra` (gene, genename, n.snps.in.model,
 pred.perf.R2, pred.perf.pval, pred.perf.qval). Weights are of one copy of the alternate allele.
-Source: the questions that MetaXcan asks of such a file. Not here: the models (`fitted`).
+Source: the questions that MetaXcan asks of such a file; S-PrediXcan wants covariances beside it, which are not written.
+Not here: the models (`fitted`).
 """
 
 import sqlite3
@@ -51,6 +52,7 @@ def write_predictdb(
     weights, extra = [], []
     for model in fitted.genes:
         table = weights_of(model)
+        table = table[table["alt"].str.fullmatch("[ACGT]+")].copy()  # no other program knows <DEL> or *
         if table.empty:
             continue
         ends = f"_{build}" if build else ""
@@ -68,7 +70,7 @@ def write_predictdb(
     whole = pd.concat(weights).rename(columns=columns)[wanted] if weights else pd.DataFrame(columns=wanted)
     facts = ["gene", "genename", "n.snps.in.model", "pred.perf.R2", "pred.perf.pval"]
     about = pd.DataFrame(extra, columns=facts)
-    about["pred.perf.qval"] = _false_discovery(about["pred.perf.pval"].to_numpy(dtype=np.float64))
+    about["pred.perf.qval"] = np.nan  # given up by PredictDB, but asked for
     with write_atomically(path) as temporary:
         file = sqlite3.connect(temporary)
         try:
@@ -84,14 +86,3 @@ def write_predictdb(
         finally:
             file.close()
     return len(about)
-
-
-def _false_discovery(p: np.ndarray) -> np.ndarray:
-    """Adjust p values as Benjamini and Hochberg (1995); NaN where one is."""
-    from scipy.stats import false_discovery_control
-
-    found = np.full(len(p), np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        found[known] = false_discovery_control(p[known])
-    return found

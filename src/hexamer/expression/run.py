@@ -1,27 +1,28 @@
 """A whole comparison of methods, gene by gene into a folder, from which a run that was killed goes on.
 
-`parts/` holds a file of rows and one of predictions for each gene; a part is there whole or does not count.
-Not here: what is done for one gene (`study`).
+Each gene has a file of rows and one of predictions; a part is there whole or does not count.
+Not here: what is done for one gene (`study`), the folder of parts (`parts`).
 """
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hexamer.errors import OutputError, SettingsError
+from hexamer.errors import InputError, SettingsError
 from hexamer.expression.evaluate import across_genes, compare_genes, summarise_genes
-from hexamer.expression.study import POOLED, GeneResult, Study
-from hexamer.manifest import write_atomically, write_json
-from hexamer.model.checkpoint import describe_origin
+from hexamer.expression.methods import parse_method
+from hexamer.expression.parts import describe_study, open_parts
+from hexamer.expression.pooled import judge_pooled
+from hexamer.expression.study import GeneResult, Study
+from hexamer.manifest import write_atomically
 
-_STUDY, _PARTS, _POOLED = "study.json", "parts", "pooled"
+_POOLED = "pooled"  # the part of heads that are one for all genes
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,8 @@ class StudyRun:
         As `GeneResult.predictions`, of all genes.
     across : DataFrame
         `method`, `pearson`, `spearman`, `people`: correlations across genes, within people, of expression in its units,
-        means over seeds; `gene mean` is what the mean of those who are learnt from reaches.
+        means over seeds; `gene mean` is what the mean of those who are learnt from reaches. Empty where genes were
+        held out, whose units nobody knows.
     skipped : dict of str to str
         Genes that have no row, with the reason.
     counts : dict of str to int
@@ -50,9 +52,14 @@ class StudyRun:
     counts: dict[str, int]
 
     def means(self) -> pd.DataFrame:
-        """Mean over seeds of each method and gene: `method`, `gene_id`, `pearson`, `spearman`, `p`."""
+        """Mean over seeds of each method and gene: `method`, `gene_id`, `pearson`, `spearman`, `p`.
+
+        Of several p, which share their people, twice the median is one (Rüschendorf, 1982), if a careful one.
+        """
         by = self.genes.groupby(["method", "gene_id"], sort=False)
-        return by[["pearson", "spearman", "p"]].mean().reset_index()
+        means = by[["pearson", "spearman"]].mean()
+        times = np.where(by.size() > 1, 2, 1)
+        return means.assign(p=(by["p"].median() * times).clip(upper=1)).reset_index()
 
     def summary(self) -> pd.DataFrame:
         """As `summarise_genes`, of means over seeds."""
@@ -89,17 +96,19 @@ def evaluate_expression(
     VariantError
         As `Study.judge_gene`.
     """
-    parts = _open(Path(out), _describe(study))
+    parts = open_parts(Path(out), describe_study(study))
     results = []
-    for row in range(len(study.expression.genes)):
+    pooled = [parse_method(name).is_pooled for name in study.settings.methods]
+    for row in range(len(study.expression.genes)) if not all(pooled) or study.given else ():
         name = f"{row:06d}"
         there = (parts / f"{name}.json").exists()
         results.append(_read(parts, name) if there else _write(parts, name, study.judge_gene(row)))
         if advance:
             advance(1, there)
-    if any(name.startswith(POOLED) for name in study.settings.methods):
+    if any(pooled):
         there = (parts / f"{_POOLED}.json").exists()
-        results.append(_read(parts, _POOLED) if there else _write(parts, _POOLED, study.judge_pooled()))
+        count = (lambda genes: advance(genes, False)) if advance else None
+        results.append(_read(parts, _POOLED) if there else _write(parts, _POOLED, judge_pooled(study, count)))
     genes = pd.DataFrame([row for each in results for row in each.rows])
     skipped = {gene: reason for each in results for gene, reason in each.skipped.items()}
     if genes.empty:
@@ -117,6 +126,9 @@ def _across(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     expression = study.expression
     measured = pd.DataFrame(expression.values, index=expression.genes["gene_id"], columns=list(expression.samples))
     rows: list[dict[str, Any]] = []
+    predictions = predictions.dropna(subset=["expression"])
+    if predictions.empty:
+        return pd.DataFrame(columns=["method", "pearson", "spearman", "people"])
     for (method, seed), own in predictions.groupby(["method", "seed"], sort=False):
         said = own.pivot(index="gene_id", columns="sample", values="expression")
         values = measured.loc[said.index, said.columns].to_numpy()
@@ -132,41 +144,6 @@ def _across(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     return table.astype({"people": int})
 
 
-def _describe(study: Study) -> dict[str, Any]:
-    """All that the parts depend on."""
-    digest = hashlib.sha256(study.expression.values.tobytes())
-    digest.update(study.expression.genes.to_csv(index=False).encode() + "\n".join(study.expression.samples).encode())
-    for name, given in study.given.items():
-        digest.update(name.encode() + given.values.tobytes() + given.genes.to_csv(index=False).encode())
-    cohort, reader = study.cohort, study.readers.get(False)
-    facts: dict[str, Any] = {"settings": asdict(study.settings), "expression": digest.hexdigest()}
-    facts |= {"people": str(cohort.file.path.absolute()), "bytes": cohort.file.path.stat().st_size}
-    facts |= {"genome": str(cohort.genome.path), "unphased": cohort.unphased, "seed": cohort.seed}
-    facts |= {"encoder": describe_origin(reader.model) if reader else {}}
-    facts |= {"folds": {str(seed): held.tolist() for seed, held in study.folds.items()}}
-    told: dict[str, Any] = json.loads(write_json(facts))
-    return told
-
-
-def _open(out: Path, facts: Mapping[str, Any]) -> Path:
-    """Make the folder of parts, or find that it is of this study."""
-    parts = out / _PARTS
-    try:
-        parts.mkdir(parents=True, exist_ok=True)
-        known = json.loads((out / _STUDY).read_text(encoding="utf-8")) if (out / _STUDY).exists() else None
-    except ValueError:
-        known = {}
-    except OSError as problem:
-        raise OutputError(f"{out}: cannot be made ({problem.strerror}); another --out would work") from None
-    if known is None:
-        with write_atomically(out / _STUDY) as temporary:
-            temporary.write_text(write_json(facts) + "\n", encoding="utf-8")
-    elif known != facts:
-        names = ", ".join(name for name in facts if known.get(name) != facts[name])
-        raise SettingsError(f"{out}: holds another study ({names} differ); another --out would work")
-    return parts
-
-
 def _write(parts: Path, name: str, result: GeneResult) -> GeneResult:
     """Keep a part: predictions first, since its rows say that it is whole."""
     with write_atomically(parts / f"{name}.parquet") as temporary:
@@ -180,9 +157,11 @@ def _write(parts: Path, name: str, result: GeneResult) -> GeneResult:
 def _read(parts: Path, name: str) -> GeneResult:
     try:
         facts = json.loads((parts / f"{name}.json").read_text(encoding="utf-8"))
-        predictions = pd.read_parquet(parts / f"{name}.parquet")
-    except (OSError, ValueError) as problem:
-        raise SettingsError(
+        found = GeneResult(facts["rows"], pd.read_parquet(parts / f"{name}.parquet"), facts["skipped"], facts["counts"])
+        if not found.rows and not found.skipped:
+            raise ValueError("neither rows nor a reason")
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise InputError(
             f"{parts / name}.json: cannot be read ({problem}); without it the gene would be judged anew"
         ) from None
-    return GeneResult(facts["rows"], predictions, facts["skipped"], facts["counts"])
+    return found

@@ -1,9 +1,9 @@
 """The transformer on frozen embeddings: rows of a haplotype are weighed by each other, and both haplotypes averaged.
 
 Sources: the study predicts expression by a transformer on frozen embeddings (Ramprasad, Pai and Pan, 2024, of which
-only the abstract is known); its sizes here are spec/related-systems.md's (A), the pairwise loss is of gLM2X-Tower's
-(0.7 smooth L1 and 0.3 of differences between people). All heads of a haplotype are shared, so that people whose
-haplotypes are exchanged are the same. Letters as in `features`; G genes, N people of a step.
+only the abstract is known); its sizes here are ours, the pairwise loss is gLM2X-Tower's (0.7 smooth L1 and 0.3 of
+differences between people). One head serves both haplotypes, so that their order means nothing.
+Letters as in `features`; G genes, N people of a step.
 Not here: what rows are (`features`), the small head (`linear_head`).
 """
 
@@ -12,18 +12,15 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hexamer.embeddings.pooling import Vectors
 from hexamer.errors import SettingsError
-from hexamer.expression.cohort import Places, Values
+from hexamer.expression.cohort import Mask, Places, Values
 from hexamer.manifest import STRICT
 from hexamer.training.fitting import FitSettings, Fitted, draw_examples, fit_weights
-
-Mask = npt.NDArray[np.bool_]
 
 
 def _default_fit() -> FitSettings:
@@ -57,8 +54,9 @@ class HeadSettings:
         sizes = (self.width, self.blocks, self.heads, self.ffn)
         if min(sizes) < 1 or self.width % self.heads or not 0 <= self.dropout < 1 or not 0 <= self.pairwise <= 1:
             raise SettingsError(
-                f"{self}: sizes from 1, width divisible by heads, dropout from 0 and below 1, pairwise from 0 to 1 "
-                "would work"
+                f"width {self.width}, blocks {self.blocks}, heads {self.heads}, ffn {self.ffn}, dropout "
+                f"{self.dropout}, pairwise {self.pairwise}: sizes from 1, width divisible by heads, dropout from 0 and "
+                "below 1, pairwise from 0 to 1 would work"
             )
 
 

@@ -206,11 +206,18 @@ class Cohort:
         owners = [(self.samples[place // 2], place % 2 + 1) for place in first.tolist()]
         return owners, rows.reshape(-1, 2).astype(np.int64)
 
-    def count_unphased(self, chrom: str, start: int, end: int) -> int:
-        """Count the heterozygous calls without phase that begin in a region; errors as `varying`."""
-        return int(self._region(chrom, start, end).doubtful.sum())
+    def count_calls(self, chrom: str, start: int, end: int) -> Counter[str]:
+        """Count `unphased` heterozygotes, calls with a `missing_call`, and `haploid` ones; errors as `varying`."""
+        region = self._region(chrom, start, end)
+        missing, haploid = (region.alleles == MISSING).any(axis=2), region.alleles[:, :, 1] == ABSENT
+        return Counter(unphased=int(region.doubtful.sum()), missing_call=int(missing.sum()), haploid=int(haploid.sum()))
 
-    def varying(self, chrom: str, start: int, end: int) -> npt.NDArray[np.int64]:
+    def haploid(self, chrom: str, start: int, end: int) -> npt.NDArray[np.bool_]:
+        """Say who has one allele alone at every record of a region, bool [S]; nobody where it has none."""
+        absent = self._region(chrom, start, end).alleles[:, :, 1] == ABSENT
+        return np.asarray(absent.all(axis=0) & bool(len(absent)))
+
+    def varying(self, chrom: str, start: int, end: int, *, frequency: float = 0.0) -> npt.NDArray[np.int64]:
         """Find the sites of a region at which anybody has an allele that changes the sequence.
 
         Parameters
@@ -219,6 +226,8 @@ class Cohort:
             The genome's own name.
         start, end : int
             0-based, half-open: sites that begin here.
+        frequency : float
+            Least share of such alleles among those that are known, and of others.
 
         Returns
         -------
@@ -233,8 +242,10 @@ class Cohort:
         region = self._region(chrom, start, end)
         sites = set()
         for record, edits, alleles in zip(region.records, region.edits, region.alleles, strict=True):
-            carried = np.unique(alleles[alleles > 0]) - 1
-            if any(isinstance(edits[i], Edit) for i in carried):
+            changes = np.array([False, *(isinstance(edit, Edit) for edit in edits)])
+            known = alleles[alleles >= 0]
+            share = changes[known].mean() if known.size else 0.0
+            if share > 0 and min(share, 1 - share) >= frequency:
                 sites.add((record.pos - 1, record.pos - 1 + len(record.ref)))
         return np.array(sorted(sites), dtype=np.int64).reshape(-1, 2)
 

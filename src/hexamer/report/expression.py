@@ -4,11 +4,15 @@ Drawn as those of `figures`, in the same colours.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hexamer.report.figures import COLOURS, STYLE, check_figure_path, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLUMNS = 3
 
@@ -43,9 +47,10 @@ def draw_expression(means: pd.DataFrame, path: str | Path, *, reference: str, ti
     with rc_context(STYLE | {"axes.spines.left": True}):
         figure = Figure(figsize=(0.6 + 2.5 * columns, 0.5 + 2.6 * rows), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).reshape(-1)
-        for axis, name in zip(axes, others or [reference], strict=False):
-            x = wide[reference] if others else wide[reference].sort_values()
-            y = wide[name].reindex(x.index)
+        if not others:
+            _draw_alone(axes[0], wide[reference].dropna().sort_values(), reference)
+        for axis, name in zip(axes, others, strict=False):
+            x, y = wide[reference], wide[name]
             axis.axhline(0, color="#DDDDDD", linewidth=0.8, zorder=0)
             axis.axvline(0, color="#DDDDDD", linewidth=0.8, zorder=0)
             axis.plot([low, high], [low, high], color="#999999", linewidth=0.8, linestyle=":", zorder=0)
@@ -58,8 +63,17 @@ def draw_expression(means: pd.DataFrame, path: str | Path, *, reference: str, ti
             axis.set_aspect("equal")
         for axis in axes[max(1, len(others)) :]:
             axis.set_visible(False)
-        figure.supxlabel(f"r across individuals, {reference}", fontsize=9)
+        figure.supxlabel(f"r across individuals, {reference}" if others else "genes, by r", fontsize=9)
         figure.supylabel("r across individuals", fontsize=9)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         save_figure(figure, path)
+
+
+def _draw_alone(axis: "Axes", r: "pd.Series[float]", name: str) -> None:
+    """Draw the correlations of one method, from the lowest to the highest."""
+    axis.axhline(0, color="#DDDDDD", linewidth=0.8, zorder=0)
+    axis.plot(np.arange(len(r)), r, linestyle="", marker="o", markersize=3, color=COLOURS[0], alpha=0.6)
+    axis.set_title(
+        f"{name}\nmean r {r.mean():.3f}, above 0 in {int((r > 0).sum())} of {len(r)} genes", fontsize=8, loc="left"
+    )
