@@ -169,7 +169,7 @@ class WindowReader:
     def _encode(self, codes: Codes) -> Ids:
         """Token ids with `<cls>`."""
         if self.anchor == "grid":
-            codes = _keep_on_grid(codes, self.k)
+            codes = keep_on_grid(codes, self.k)
         return np.concatenate([[CLS_ID], self.tokenizer.encode_codes(codes)]).astype(np.int32)
 
     def _span(self, ids: Ids, first: int, size: int) -> tuple[int, int] | None:
@@ -187,7 +187,7 @@ def _order(phases: int, k: int) -> Iterator[int]:
     yield from (phase for phase in range(k) if phase not in chosen)
 
 
-def _keep_on_grid(codes: Codes, k: int) -> Codes:
+def keep_on_grid(codes: Codes, k: int) -> Codes:
     """Write as N what lies between an N and the next place where a k-mer of the window starts."""
     unknown = np.flatnonzero(codes == N_CODE)
     if not unknown.size:

@@ -1,0 +1,1 @@
+"""Which bases matter, and why: attention, mutagenesis, probabilities, projections."""
