@@ -31,6 +31,9 @@ COMMANDS = [
     "build-splice-suite",
     "haplotypes",
     "predict-expression",
+    "attention-map",
+    "attention-elements",
+    "saturation-mutagenesis",
     "doctor",
 ]
 GROUPED = ("evaluate", "fit", "predict")
@@ -85,6 +88,9 @@ OWN = (
     "build-splice-suite",
     "haplotypes",
     "predict-expression",
+    "attention-map",
+    "attention-elements",
+    "saturation-mutagenesis",
     "doctor",
 )
 

@@ -31,18 +31,21 @@ def test_methods_are_judged_and_a_second_call_reads_what_is_there(run, files, mo
     assert "1 of x.vcf.gz not in expression.tsv, passed over: p3" in said
     assert "119 people, 6 genes" in said
     assert "the contig is not in the genome, nor under another common name: c" in said
-    assert "haplotypes read" in said
+    assert "haplotypes in the encoder's windows" in said
     assert [line.split()[0] for line in shown.splitlines()[1:5]] == methods.split(",")
     assert "minus elastic-net" in shown
     tables = {"across_genes.tsv", "differences.tsv", "genes.tsv", "summary.tsv", "predictions.parquet"}
     assert {each.name for each in out.iterdir()} == tables | {"manifest.json", "methods.png", "parts", "study.json"}
-    table = pd.read_csv(out / "genes.tsv", sep="\t")
-    assert set(table["gene_id"]) == {"a", "b"}
+    table = pd.read_csv(out / "genes.tsv", sep="\t", keep_default_na=False)
+    assert set(table["gene_id"]) == set("abcdef")
+    assert table.set_index("gene_id").loc["e", "reason"] == "missing_values"
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["settings"]["features"]["window"] == 300
     assert len(manifest["samples"]) == 119
     assert manifest["model"]["files"]
-    assert run(*command)[:2] == (0, shown)
+    code, again, said = run(*command)
+    assert (code, again) == (0, shown)
+    assert "6 genes were there from a run before" in said
 
 
 def test_predictions_of_others_groups_and_an_annotation(run, files, tmp_path):
@@ -70,6 +73,10 @@ def test_predictions_of_others_groups_and_an_annotation(run, files, tmp_path):
     assert found.loc[("ridge", "a"), "pearson"] > 0.3
     told = pd.read_parquet(tmp_path / "s" / "predictions.parquet")
     assert told["fold"].nunique() == 2
+    groups = pd.read_csv(tmp_path / "s" / "groups.tsv", sep="\t").set_index(["method", "group"])
+    assert set(groups["people"]) == {59, 60}
+    assert groups.loc[("mine", "n"), "mean_r"] > 0.95
+    assert "2 genes placed by genes.gtf, 0 by bare.tsv" in said
 
 
 def test_models_are_fitted_and_asked(run, files, model_folder, tmp_path):
@@ -86,8 +93,10 @@ def test_models_are_fitted_and_asked(run, files, model_folder, tmp_path):
     code, _, said = run("predict-expression", "predict", tmp_path / "m", *inputs, "-o", tmp_path / "new.tsv")
     assert code == 0, said
     assert "100.0% of the models' places are variants that this file has" in said
+    assert "warning: 119 of these people were learnt from" in said
+    assert "less than 80%" not in said
     table = pd.read_csv(tmp_path / "new.tsv", sep="\t")
-    assert list(table) == ["gene_id", "sample", "normalised", "expression"]
+    assert list(table) == ["gene_id", "sample", "predicted_normalised", "predicted"]
     assert len(table) == 2 * 120
     assert pd.read_csv(tmp_path / "new.tsv.genes.tsv", sep="\t")["gene_id"].tolist() == ["a", "b"]
     head = ("--method", "linear-head", "--folds", "0", "--model", model_folder)

@@ -59,14 +59,13 @@ def test_tables_over_genes():
     table = pd.DataFrame([{"method": method, "gene_id": gene, **found} for (method, gene), found in rows.items()])
     summary = summarise_genes(table).set_index("method")
     net = table[table["method"] == "net"]["pearson"]
-    assert summary.loc["net", "mean"] == pytest.approx(net.mean())
-    assert summary.loc["net", "above_0"] == pytest.approx((net > 0).mean())
-    assert summary.loc["net", "above_0.2"] == (net > 0.2).sum()
+    assert summary.loc["net", "mean_r"] == pytest.approx(net.mean())
+    assert summary.loc["net", "share_above_0"] == pytest.approx((net > 0).mean())
+    assert summary.loc["net", "genes_above_0.2"] == (net > 0.2).sum()
     assert summary.loc["net", "low"] < net.mean() < summary.loc["net", "high"]
-    assert summary.loc["net", "p_below_0.05"] == pytest.approx((net > 0.3).mean())
+    assert summary.loc["net", "share_p_below_0.05"] == pytest.approx((net > 0.3).mean())
     difference = compare_genes(table, reference="net").iloc[0]
     assert difference["difference"] == pytest.approx(-0.1)
-    assert (difference["genes"], difference["better"]) == (40, 0)
-    assert difference["p"] < 1e-6
+    assert (difference["genes"], difference["genes_better"]) == (40, 0)
+    assert difference["p_wilcoxon"] < 1e-6
     assert compare_genes(table[table["method"] == "net"], reference="net").empty
-    assert isinstance(table, pd.DataFrame)

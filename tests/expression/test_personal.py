@@ -35,9 +35,9 @@ def test_what_was_saved_predicts_the_same(study, encoder, tmp_path, method):
     assert (genes["matched"] == genes["places"]).all()
     assert len(people) == 2 * 120
     one = people[people["gene_id"] == "a"]
-    assert np.corrcoef(one["normalised"], expression.values[0])[0, 1] > 0.5
-    told = restore(one["normalised"].to_numpy(), expression.values[0], "rank")
-    np.testing.assert_allclose(one["expression"], told)
+    assert np.corrcoef(one["predicted_normalised"], expression.values[0])[0, 1] > 0.5
+    told = restore(one["predicted_normalised"].to_numpy(), expression.values[0], "rank")
+    np.testing.assert_allclose(one["predicted"], told)
     again = load_expression_model(fitted.save(tmp_path / "models"))
     assert again.settings == settings
     assert again.skipped == fitted.skipped
@@ -63,9 +63,9 @@ def test_people_who_were_never_seen(study, encoder, method):
         people, _ = predict_expression(fitted, new, model=encoder, cache=False)
     with Cohort(cohort.file.path, cohort.genome, samples=PEOPLE[90:91]) as one:
         single, _ = predict_expression(fitted, one, model=encoder, cache=False)
-    assert np.corrcoef(people["normalised"][:40], expression.values[0, 80:])[0, 1] > 0.3
-    told = people.query("sample == 'p90'")["normalised"].to_numpy()
-    np.testing.assert_allclose(single["normalised"], told, atol=1e-5)
+    assert np.corrcoef(people["predicted_normalised"][:40], expression.values[0, 80:])[0, 1] > 0.3
+    told = people.query("sample == 'p90'")["predicted_normalised"].to_numpy()
+    np.testing.assert_allclose(single["predicted_normalised"], told, atol=1e-5)
 
 
 def test_variants_that_a_new_file_lacks_are_the_reference(study, tmp_path):
@@ -83,7 +83,7 @@ def test_variants_that_a_new_file_lacks_are_the_reference(study, tmp_path):
     assert genes["matched"].tolist() == [7, 7]
     assert genes["share"].iloc[0] == pytest.approx(7 / 12)
     whole, _ = predict_expression(fitted, cohort)
-    assert 0 < np.abs(people["normalised"] - whole["normalised"]).max() < 5
+    assert 0 < np.abs(people["predicted_normalised"] - whole["predicted_normalised"]).max() < 5
 
 
 def test_genes_of_another_genome_have_a_reason(study):

@@ -32,7 +32,7 @@ def test_one_head_for_all_genes_and_one_of_random_weights(genes, model):
         (name, gene) for name in settings.methods for gene in "ab"
     ]
     assert set(found.predictions["sample"]) == set(PEOPLE)
-    assert found.predictions["expression"].notna().all()
+    assert found.predictions["predicted"].notna().all()
 
 
 def test_genes_that_it_never_saw_are_predicted_for_people_who_were_not_seen_either(genes, model):
@@ -46,9 +46,9 @@ def test_genes_that_it_never_saw_are_predicted_for_people_who_were_not_seen_eith
         other = judge_pooled(made)
     assert set(found.predictions["sample"]) == strangers
     assert {row["people"] for row in found.rows} == {60}
-    assert found.predictions["expression"].isna().all()
+    assert found.predictions["predicted"].isna().all()
     # Of the gene that was changed the head that is asked about it knows nothing.
-    one, two = (each.predictions.query("gene_id == 'b'")["predicted"].to_numpy() for each in (found, other))
+    one, two = (each.predictions.query("gene_id == 'b'")["predicted_normalised"].to_numpy() for each in (found, other))
     np.testing.assert_array_equal(one, two)
 
 

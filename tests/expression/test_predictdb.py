@@ -19,11 +19,11 @@ def test_weights_are_of_copies_and_predict_the_same(study, tmp_path):
     expression, cohort = study
     fitted = fit_expression(expression, cohort, replace(SETTINGS, methods=("elastic-net",)))
     path = tmp_path / "blood.db"
-    assert write_predictdb(fitted, path, build="b38", names={"a": "GENE1"}) >= 1
+    assert write_predictdb(fitted, path, build="b38") >= 1
     with sqlite3.connect(path) as file:
         rows, extra = file.execute(WEIGHTS).fetchall(), file.execute(EXTRA).fetchall()
         ids = dict(file.execute("SELECT rsid, varID FROM weights").fetchall())
-    assert extra[0][:2] == ("a", "GENE1")
+    assert extra[0][:2] == ("a", "a")
     assert extra[0][2] == sum(row[1] == "a" for row in rows)
     assert extra[0][3] == pytest.approx(fitted.table()["pearson"][0] ** 2)
     assert all(0 < row[4] <= 1 and row[5] is None for row in extra)
@@ -36,7 +36,7 @@ def test_weights_are_of_copies_and_predict_the_same(study, tmp_path):
             assert (variant.ref, variant.alt) == (ref, alt)
             said += weight * dosages.values[:, places[ids[name]]]
     people, _ = predict_expression(fitted, cohort)
-    told = people.query("gene_id == 'a'")["normalised"].to_numpy()
+    told = people.query("gene_id == 'a'")["predicted_normalised"].to_numpy()
     np.testing.assert_allclose(said - said.mean(), told - told.mean(), atol=1e-9)
 
 

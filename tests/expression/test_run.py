@@ -73,7 +73,7 @@ def test_across_genes_the_mean_alone_goes_far(study, tmp_path):
         (replace(expression, values=values, genes=genes), cohort), tmp_path / "g", replace(SETTINGS, methods=("ridge",))
     )
     assert found.across.set_index("method")["pearson"].min() > 0.95
-    assert found.summary()["mean"].abs().max() < 0.3
+    assert found.summary()["mean_r"].abs().max() < 0.3
 
 
 def test_a_folder_of_another_study_is_refused(study, tmp_path):

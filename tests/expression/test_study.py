@@ -44,10 +44,12 @@ def test_predictions_are_those_that_were_judged_and_have_units(study):
     (found, *_) = judge(study, replace(SETTINGS, methods=("ridge",), seeds=(0, 1)))
     assert [row["seed"] for row in found.rows] == [0, 1]
     one = found.predictions[found.predictions["seed"] == 0]
-    within = one.groupby("fold")[["measured", "predicted"]].apply(lambda part: part.corr().iloc[0, 1])
+    within = one.groupby("fold")[["measured_normalised", "predicted_normalised"]].apply(
+        lambda part: part.corr().iloc[0, 1]
+    )
     assert within.mean() == pytest.approx(found.rows[0]["pearson"], abs=1e-6)  # folds are of one size
     values = study[0].values[0]
-    assert values.min() <= one["expression"].min() <= one["expression"].max() <= values.max()
+    assert values.min() <= one["predicted"].min() <= one["predicted"].max() <= values.max()
 
 
 @pytest.mark.parametrize("normalise", ["standard", "rank"])
@@ -68,7 +70,7 @@ def test_what_is_held_out_teaches_nothing(study, model, method, normalise):
             found = judge_pooled(made) if method.startswith("pooled") else made.judge_gene(0)
         said.append(found.predictions.set_index(["gene_id", "sample"]))
     for fold, same in ((0, True), (1, False)):
-        one, two = (each["predicted"][each["fold"] == fold] for each in said)
+        one, two = (each["predicted_normalised"][each["fold"] == fold] for each in said)
         assert np.allclose(one, two) == same
 
 

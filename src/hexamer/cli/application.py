@@ -19,6 +19,7 @@ from hexamer.cli import (
     evaluation,
     expression,
     held_out,
+    interpretation,
     people,
     prediction,
     pretraining,
@@ -40,6 +41,7 @@ TOPICS = (
     splicing,
     people,
     expression,
+    interpretation,
     doctor,
 )
 """In the order in which `hexamer --help` lists their commands."""

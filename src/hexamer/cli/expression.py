@@ -37,7 +37,7 @@ topic = typer.Typer(
         "hexamer predict-expression fit expression.tsv -p cohort.vcf.gz -g hg38.fa -o models/",
     ),
 )
-commands.add_typer(topic, name="predict-expression", help="Predict people's expression from their own genotypes.")
+commands.add_typer(topic, name="predict-expression", help="Predict expression from people's genotypes.")
 
 ExpressionArgument = Annotated[
     Path,
@@ -59,15 +59,16 @@ WindowOption = Annotated[int, typer.Option(help="Bases on either side of the sta
 AroundOption = Annotated[int, typer.Option(help="Bases around the start that heads read, half on either side.")]
 LayersOption = Annotated[str, typer.Option(help="Comma list of layers to choose from; -1 is the last.")]
 PoolOption = Annotated[str, typer.Option(help="Rows that heads read: variants, bins, tokens, or the mean.")]
-FrequencyOption = Annotated[
-    float, typer.Option(help="Least frequency of an allele that models of genotypes read, or of a row's.")
+FrequencyOption = Annotated[float, typer.Option(help="Least minor allele frequency.")]
+NormaliseOption = Annotated[
+    str, typer.Option(help="How expression is brought on one scale: rank (normal quantiles) or standard.")
 ]
-NormaliseOption = Annotated[str, typer.Option(help="Of expression, gene by gene: rank (normal quantiles) or standard.")]
 PairwiseOption = Annotated[float, typer.Option(help="Share of a transformer's loss that is of differences of people.")]
 FoldsOption = Annotated[int, typer.Option(help="Parts that people (or genes) are divided into.")]
 StepsOption = Annotated[int, typer.Option(help="Most steps of a transformer.")]
 
 _MOST_NAMED = 5
+_ENOUGH = 0.8  # share of a model's variants, below which its predictions mean little
 
 
 @topic.command(
@@ -99,7 +100,10 @@ def evaluate(
     hold_out: Annotated[
         str, typer.Option(help="people, groups (of --groups, one after the other), or genes (for pooled- only).")
     ] = "people",
-    groups: Annotated[Path | None, typer.Option(help="Lines of a person and a group, such as populations.")] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(help="Lines of a person and a group, for everybody."),
+    ] = None,
     predicted: Annotated[
         list[str] | None,
         typer.Option(
@@ -117,7 +121,9 @@ def evaluate(
 
     Correlations across individuals, gene by gene, with permutation p; in pairs; and, apart, across genes.
     """
-    from hexamer.expression import Study, evaluate_expression, read_expression, read_groups
+    import pandas as pd
+
+    from hexamer.expression import Study, evaluate_expression, read_groups, read_predictions
     from hexamer.manifest import describe_file, write_manifest
     from hexamer.model import describe_model
     from hexamer.report import draw_expression, write_table
@@ -132,27 +138,39 @@ def evaluate(
     taken = [*settings.methods, "gene mean", *(name for name, _ in tables)]
     if clash := next((name for name, _ in tables if taken.count(name) > 1), ""):
         raise SettingsError(f"--predicted {clash}: is the name of a method, or there twice; another would work")
-    given = {name: read_expression(path) for name, path in tables}
+    given = {name: read_predictions(path) for name, path in tables}
     encoder = _load(settings, model, device)
     with _measured_people(expression, people, genome, annotation, unphased) as (measured, cohort):
         told = read_groups(groups, cohort.samples) if groups is not None else None
         make_folder(out)
+        known: list[bool] = []
+
+        def tell(count: int, there: bool) -> None:
+            known.append(there)
+            advance(count)
+
         study = Study(measured, cohort, settings, model=encoder, groups=told, given=given)
         with study, counter("genes") as advance:
             advance.expect(len(measured.genes))
-            found = evaluate_expression(study, out, advance=lambda count, there: advance(count))
+            found = evaluate_expression(study, out, advance=tell)
+    if any(known):
+        say(f"{sum(known):,} genes were there from a run before")
     judged = [name for name in settings.methods if name in set(found.genes["method"])]
     reference = "elastic-net" if "elastic-net" in judged else judged[0]
     summary, differences = found.summary(), found.differences(reference)
+    skipped = pd.DataFrame(found.skipped.items(), columns=["gene_id", "reason"])
     for name, table in (
-        ("genes", found.genes),
+        ("genes", pd.concat([found.genes.assign(reason=""), skipped], ignore_index=True)),
         ("summary", summary),
         ("differences", differences),
         ("across_genes", found.across),
     ):
         write_table(_shorter(table), out / f"{name}.tsv")
     write_table(_shorter(found.predictions), out / "predictions.parquet")
-    draw_expression(found.means(), out / "methods.png", reference=reference, title=expression.name)
+    if told is not None:
+        write_table(_shorter(found.by_group(told, measured.samples)), out / "groups.tsv")
+    title = f"{found.genes['gene_id'].nunique()} genes in {len(measured.samples)} people, held out"
+    draw_expression(found.means(), out / "methods.png", reference=reference, title=title)
     facts: dict[str, Any] = {"settings": settings, "unphased": unphased, "skipped": found.skipped}
     facts |= {"annotation": describe_file(annotation)} if annotation else {}
     facts |= {"expression": describe_file(expression), "people": describe_file(people), "genome": describe_file(genome)}
@@ -234,13 +252,13 @@ def fit(
     facts |= {"annotation": describe_file(annotation)} if annotation else {}
     facts |= {"expression": describe_file(expression), "people": describe_file(people), "genome": describe_file(genome)}
     write_manifest(out / "manifest.json", **facts, samples=measured.samples, encoder=fitted.origin)
-    say(f"{len(fitted.genes):,} genes have a model; {int((table['places'] > 0).sum()):,} of them with any weight")
+    say(f"{len(fitted.genes):,} genes have a model; {int((table['places'] > 0).sum()):,} of them read any variant")
     if folds:
         r = table["pearson"]
         say(f"people held out, across individuals: mean r {r.mean():.3f}, above 0.2 in {int((r > 0.2).sum()):,} genes")
     if predictdb is not None:
         genes = write_predictdb(fitted, predictdb, build=build)
-        say(f"wrote {predictdb}: {genes:,} genes")
+        say(f"wrote {predictdb}: {genes:,} genes, those that are predicted badly too; filter by pred.perf.R2 and pval")
     _say_skipped(fitted.skipped)
     say(f"wrote {out}")
 
@@ -275,6 +293,7 @@ def predict(
     with Cohort(people, Genome(genome), unphased=unphased) as cohort, counter("genes") as advance:  # type: ignore[arg-type]
         advance.expect(len(fitted.genes))
         table, genes = predict_expression(fitted, cohort, model=encoder, advance=lambda count: advance(count))
+        samples = cohort.samples
     write_table(_shorter(table), out)
     matched = out.with_name(out.name + ".genes.tsv")
     write_table(genes.round(4), matched)
@@ -285,8 +304,13 @@ def predict(
     kind = "rows over a site at which somebody varies" if fitted.origin else "variants that this file has"
     say(f"{share:.1%} of the models' places are {kind} ({int(with_places['matched'].sum()):,} of "
         f"{int(with_places['places'].sum()):,}); by gene in {matched}")  # fmt: skip
-    if none := int((with_places["matched"] == 0).sum()):
-        say(f"{none:,} genes have none of theirs: everybody is predicted alike there")
+    if few := int((with_places["share"] < _ENOUGH).sum()):
+        say(
+            f"warning: {few:,} of {len(with_places):,} genes have less than {_ENOUGH:.0%} of theirs; alleles without a "
+            "record count as the reference, so that levels are not those of the people learnt from"
+        )
+    if seen := _learnt_from(models) & set(samples):
+        say(f"warning: {len(seen):,} of these people were learnt from: use predictions.parquet of evaluate for them")
     say_reasons(sorted(Counter(genes["reason"]).items()))
     say(f"wrote {out}")
 
@@ -311,9 +335,22 @@ def _measured_people(
         if names:
             told = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
             say(f"{len(names):,} of {file.name} not in {lacking.name}, passed over: {told}")
+    if annotation is not None:
+        rest = len(measured.genes) - measured.annotated
+        say(f"{measured.annotated:,} genes placed by {annotation.name}, {rest:,} by {expression.name}")
     say(f"{len(matched.both):,} people, {len(measured.genes):,} genes")
     with Cohort(people, reference, samples=matched.both, unphased=unphased) as cohort:  # type: ignore[arg-type]
         yield measured.take(matched.both), cohort
+
+
+def _learnt_from(models: Path) -> set[str]:
+    """People that models were fitted on, by their manifest."""
+    import json
+
+    try:
+        return set(json.loads((models / "manifest.json").read_text(encoding="utf-8"))["samples"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _settings(
@@ -374,6 +411,8 @@ def _named_table(text: str) -> tuple[str, Path]:
 def _say_skipped(skipped: dict[str, str]) -> None:
     from hexamer.errors import REASONS
 
+    if skipped:
+        say("not judged:")
     for reason, count in sorted(Counter(skipped.values()).items()):
         names = [gene for gene, why in skipped.items() if why == reason]
         told = ", ".join(names[:_MOST_NAMED]) + (", ..." if count > _MOST_NAMED else "")
@@ -384,8 +423,8 @@ def _say_haplotypes(counts: dict[str, int]) -> None:
     if not counts.get("haplotypes"):
         return
     say(
-        f"{counts['haplotypes']:,} haplotypes read by the encoder's window, {counts['distinct']:,} of them distinct; "
-        f"{counts.get('embedded', 0):,} embedded, {counts.get('recalled', 0):,} recalled"
+        f"{counts['haplotypes']:,} haplotypes in the encoder's windows, {counts['distinct']:,} of them distinct; "
+        f"{counts.get('embedded', 0):,} embedded, {counts.get('recalled', 0):,} recalled from this run or another"
     )
     for name, what in (("unphased", "heterozygous calls had no phase"), ("missing_call", "calls are missing")):
         if counts.get(name):

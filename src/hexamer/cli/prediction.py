@@ -64,7 +64,7 @@ def probe(
     model: ModelOption = "hexamer-tiny",
     device: DeviceOption = "auto",
 ) -> None:
-    """Fit simple models on every layer of a frozen encoder."""
+    """Fit simple models on every layer of an encoder."""
     import numpy as np
 
     from hexamer.embeddings.layers import embed_layers
@@ -140,7 +140,7 @@ def finetune(
     model: ModelOption = "hexamer-tiny",
     device: DeviceOption = "auto",
 ) -> None:
-    """Teach an encoder to predict, from labelled sequences.
+    """Teach an encoder from labelled sequences.
 
     What is predicted: classes, labels, values, or classes of bases.
     """

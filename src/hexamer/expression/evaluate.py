@@ -90,26 +90,26 @@ def summarise_genes(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each method: `genes`, `mean` and `median` of Pearson, `low` and `high` (95 % interval of the mean,
-        genes drawn with replacement), `spearman` (mean), `above_0` (share of genes above zero), `above_0.2` (number of
-        genes), `p_below_0.05` (share of genes).
+        A row for each method: `genes`, `mean_r` and `median_r` (Pearson), `low` and `high` (95 % interval of the mean,
+        genes drawn with replacement), `mean_spearman`, `share_above_0`, `genes_above_0.2`, `share_p_below_0.05`. Genes
+        that a method says nothing of do not count.
     """
     rows = []
-    for method, own in table.groupby("method", sort=False):
+    for method, own in table.dropna(subset=["pearson"]).groupby("method", sort=False):
         values = own["pearson"].to_numpy(dtype=np.float64)
         low, high = _interval(values)
         rows.append(
             {
                 "method": method,
                 "genes": len(own),
-                "mean": values.mean(),
+                "mean_r": values.mean(),
                 "low": low,
                 "high": high,
-                "median": np.median(values),
-                "spearman": own["spearman"].mean(),
-                "above_0": (values > 0).mean(),
-                "above_0.2": int((values > 0.2).sum()),
-                "p_below_0.05": (own["p"] < 0.05).mean(),
+                "median_r": np.median(values),
+                "mean_spearman": own["spearman"].mean(),
+                "share_above_0": (values > 0).mean(),
+                "genes_above_0.2": int((values > 0.2).sum()),
+                "share_p_below_0.05": (own["p"] < 0.05).mean(),
             }
         )
     return pd.DataFrame(rows)
@@ -128,7 +128,7 @@ def compare_genes(table: pd.DataFrame, *, reference: str) -> pd.DataFrame:
     -------
     DataFrame
         `method`, `genes` that both have, `difference` (mean of Pearson minus the reference's), `low` and `high` (95 %
-        interval, genes drawn with replacement), `better` (genes where the method is), `p` (Wilcoxon signed rank,
+        interval, genes drawn with replacement), `genes_better`, where the method is, `p_wilcoxon` (signed rank,
         two-sided).
     """
     from scipy.stats import wilcoxon
@@ -142,8 +142,9 @@ def compare_genes(table: pd.DataFrame, *, reference: str) -> pd.DataFrame:
         low, high = _interval(differences)
         p = float(wilcoxon(differences).pvalue) if (differences != 0).any() else 1.0
         row = {"method": method, "genes": len(differences), "difference": differences.mean(), "low": low, "high": high}
-        rows.append(row | {"better": int((differences > 0).sum()), "p": p})
-    return pd.DataFrame(rows, columns=["method", "genes", "difference", "low", "high", "better", "p"])
+        rows.append(row | {"genes_better": int((differences > 0).sum()), "p_wilcoxon": p})
+    columns = ["method", "genes", "difference", "low", "high", "genes_better", "p_wilcoxon"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _unit(values: npt.NDArray[np.float64]) -> Values:

@@ -82,13 +82,14 @@ class ExpressionModel:
         return self.settings.methods[0]
 
     def table(self) -> pd.DataFrame:
-        """List the genes: `gene_id`, `chrom`, `tss` (from 0), `strand`, `places` with weights, correlations."""
+        """List the genes: `gene_id`, `chrom`, `tss` (from 1), `strand`, `name`, `places` with weights, correlations."""
         rows = []
         for each in self.genes:
             fitted = each.fitted
             linear = isinstance(fitted, FittedGenotypes)
             places = np.count_nonzero(fitted.model.weights) if linear else len(fitted.sites)  # type: ignore[attr-defined]
-            rows.append(each.gene._asdict() | {"places": int(places), **each.held_out})
+            place = {"tss": each.gene.tss + 1, "places": int(places)}
+            rows.append(each.gene._asdict() | place | each.held_out)
         facts = [*Gene._fields, "places", "pearson", "spearman", "p"]
         return pd.DataFrame(rows).reindex(columns=facts)
 
@@ -203,6 +204,7 @@ def load_expression_model(folder: str | Path) -> ExpressionModel:
         genes = []
         for number, about in enumerate(facts["genes"]):
             gene, own = Gene(str(about["gene_id"]), about["chrom"], int(about["tss"]), about["strand"]), tensors[number]
+            gene = gene._replace(name=about["name"])
             known = own.pop("known").numpy()
             fitted = _read_head(about, own, settings) if is_head else _read_weights(about, by_gene, settings)
             genes.append(GeneModel(gene, fitted, known, about["reference"], about["held_out"]))

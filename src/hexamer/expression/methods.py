@@ -11,6 +11,7 @@ of all genes. Not here: who is held out (`study`, `pooled`), models kept on disk
 """
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import pandas as pd
 
 from hexamer.embeddings.pooling import Vectors
 from hexamer.errors import SettingsError
@@ -44,6 +46,8 @@ class Gene(NamedTuple):
     tss: int
     """0-based."""
     strand: str
+    name: str = ""
+    """Such as the symbol."""
 
 
 class Method(NamedTuple):
@@ -184,6 +188,8 @@ class Predicted(NamedTuple):
     """Places of the model that these people's file has."""
     places: int
     """All places of the model."""
+    weight_share: float = math.nan
+    """Of the sizes of alleles' weights, times the spread of copies, those matched; NaN for heads."""
 
 
 class FittedGene(Protocol):
@@ -212,15 +218,19 @@ class FittedGenotypes(NamedTuple):
         found, name = region.dosages(is_near=self.is_near), region.cohort.genome.resolve
         places = {(name(v.chrom), v.pos, v.ref, v.alt): i for i, v in enumerate(found.variants)}
         copies = np.zeros((len(region.cohort.samples), len(used)))
-        matched = 0
+        matched = np.zeros(len(used), dtype=bool)
         for column, which in enumerate(used):
             variant = self.variants[which]
             place = places.get((name(variant.chrom), variant.pos, variant.ref, variant.alt))
             if place is not None:
                 own = found.values[:, place]
                 copies[:, column] = np.where(np.isnan(own), self.means[which], own)
-                matched += 1
-        return Predicted(copies @ self.model.weights[used] + self.model.intercept, matched, len(used))
+                matched[column] = True
+        shares = self.means[used] / 2
+        sizes = np.abs(self.model.weights[used]) * np.sqrt(2 * shares * (1 - shares))
+        weight = float(sizes[matched].sum() / sizes.sum()) if sizes.sum() > 0 else math.nan
+        said = copies @ self.model.weights[used] + self.model.intercept
+        return Predicted(said, int(matched.sum()), len(used), weight)
 
 
 class FittedRows(NamedTuple):
@@ -309,6 +319,7 @@ def fit_best_layer(
     return fitted[best], best
 
 
-def gene_of(row: Any) -> Gene:
+def gene_of(row: "pd.Series[Any]") -> Gene:
     """Make a gene of a row of `Expression.genes`."""
-    return Gene(str(row.gene_id), str(row.chrom), int(row.tss), str(row.strand))
+    place = str(row["chrom"]), int(row["tss"]), str(row["strand"])
+    return Gene(str(row["gene_id"]), *place, str(row.get("name", row["gene_id"])))

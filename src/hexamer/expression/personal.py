@@ -161,10 +161,11 @@ def predict_expression(
     Returns
     -------
     people : DataFrame
-        `gene_id`, `sample`, `normalised`, and `expression` in the units of the table that was learnt from.
+        `gene_id`, `sample`, `predicted_normalised`, and `predicted` in the units of the table that was learnt from.
     genes : DataFrame
         `gene_id`, `places` that the model has weights for, `matched` (of them: alleles that the cohort's file has, or
-        for heads rows over a site at which somebody varies), `share`, and `reason` where a gene has no prediction.
+        for heads rows over a site at which somebody varies), `share`, `weight_share` (of the sizes of alleles' weights,
+        times copies' spread where they were learnt), and `reason` where a gene has no prediction.
 
     Raises
     ------
@@ -182,23 +183,24 @@ def predict_expression(
     people, genes = [], []
     for each in fitted.genes:
         region = Region(each.gene, cohort, settings.window, settings.features.window, readers)
-        facts: dict[str, Any] = {"gene_id": each.gene.gene_id, "places": 0, "matched": 0, "share": math.nan}
+        facts: dict[str, Any] = {"gene_id": each.gene.gene_id, "places": 0, "matched": 0}
+        facts |= {"share": math.nan, "weight_share": math.nan}
         facts["reason"] = _reason(each, region)
         if not facts["reason"]:
             found = each.fitted.predict(region)
-            facts |= {"places": found.places, "matched": found.matched}
+            facts |= {"places": found.places, "matched": found.matched, "weight_share": found.weight_share}
             facts["share"] = found.matched / found.places if found.places else math.nan
             restored = restore(found.values, each.known, settings.normalise)
-            said = {"gene_id": each.gene.gene_id, "sample": cohort.samples, "normalised": found.values}
-            people.append(pd.DataFrame(said | {"expression": restored}))
+            said = {"gene_id": each.gene.gene_id, "sample": cohort.samples, "predicted_normalised": found.values}
+            people.append(pd.DataFrame(said | {"predicted": restored}))
         genes.append(facts)
         if advance:
             advance(1)
     for reader in readers.values():
         reader.close()
-    columns = ["gene_id", "sample", "normalised", "expression"]
+    columns = ["gene_id", "sample", "predicted_normalised", "predicted"]
     table = pd.concat(people, ignore_index=True) if people else pd.DataFrame(columns=columns)
-    return table, pd.DataFrame(genes, columns=["gene_id", "places", "matched", "share", "reason"])
+    return table, pd.DataFrame(genes, columns=["gene_id", "places", "matched", "share", "weight_share", "reason"])
 
 
 def _reason(model: GeneModel, region: Region) -> str:

@@ -7,7 +7,6 @@ Not here: the models (`fitted`).
 """
 
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,7 @@ from hexamer.expression.methods import FittedGenotypes
 from hexamer.manifest import write_atomically
 
 
-def write_predictdb(
-    fitted: ExpressionModel, path: str | Path, *, build: str = "", names: Mapping[str, str] | None = None
-) -> int:
+def write_predictdb(fitted: ExpressionModel, path: str | Path, *, build: str = "") -> int:
     """Write linear models as a PredictDB file.
 
     Parameters
@@ -32,8 +29,6 @@ def write_predictdb(
     build : str
         Of the reference, such as b38: what ends `varID` (chr20_61795_G_T_b38), which also stands for an rsid that the
         variant file did not have.
-    names : mapping of str to str, optional
-        Gene's names by `gene_id`; by default the `gene_id` itself.
 
     Returns
     -------
@@ -63,8 +58,7 @@ def write_predictdb(
         table["rsid"] = [name or made for name, made in zip(table["name"], ids, strict=True)]
         weights.append(table.assign(varID=ids))
         r, p = model.held_out.get("pearson", np.nan), model.held_out.get("p", np.nan)
-        gene = model.gene.gene_id
-        extra.append((gene, (names or {}).get(gene, gene), len(table), max(r, 0.0) ** 2, p))
+        extra.append((model.gene.gene_id, model.gene.name, len(table), max(r, 0.0) ** 2, p))
     columns = {"gene_id": "gene", "ref": "ref_allele", "alt": "eff_allele"}
     wanted = ["rsid", "gene", "weight", "ref_allele", "eff_allele", "varID"]
     whole = pd.concat(weights).rename(columns=columns)[wanted] if weights else pd.DataFrame(columns=wanted)

@@ -6,12 +6,13 @@ Not here: what is done for one gene (`study`), the folder of parts (`parts`).
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hexamer.errors import InputError, SettingsError
@@ -21,6 +22,7 @@ from hexamer.expression.parts import describe_study, open_parts
 from hexamer.expression.pooled import judge_pooled
 from hexamer.expression.study import GeneResult, Study
 from hexamer.manifest import write_atomically
+from hexamer.metrics import pearson
 
 _POOLED = "pooled"  # the part of heads that are one for all genes
 
@@ -36,9 +38,9 @@ class StudyRun:
     predictions : DataFrame
         As `GeneResult.predictions`, of all genes.
     across : DataFrame
-        `method`, `pearson`, `spearman`, `people`: correlations across genes, within people, of expression in its units,
-        means over seeds; `gene mean` is what the mean of those who are learnt from reaches. Empty where genes were
-        held out, whose units nobody knows.
+        `method`, `genes`, `people`, `pearson`, `spearman`: correlations across genes, within people, of expression in
+        its units, means over seeds; `gene mean` is what the mean of those who are learnt from reaches. Empty where
+        genes were held out, whose units nobody knows.
     skipped : dict of str to str
         Genes that have no row, with the reason.
     counts : dict of str to int
@@ -60,6 +62,17 @@ class StudyRun:
         means = by[["pearson", "spearman"]].mean()
         times = np.where(by.size() > 1, 2, 1)
         return means.assign(p=(by["p"].median() * times).clip(upper=1)).reset_index()
+
+    def by_group(self, groups: Sequence[str], samples: Sequence[str]) -> pd.DataFrame:
+        """Mean correlations within groups of people, over genes and seeds: `method`, `group`, `people`, `mean_r`."""
+        of = dict(zip(samples, groups, strict=True))
+        table = self.predictions.assign(group=self.predictions["sample"].map(of))
+        by = table.groupby(["method", "group", "seed", "gene_id"], sort=False)
+        each = by[["measured_normalised", "predicted_normalised"]].apply(lambda part: _correlate(part.to_numpy()))
+        sizes = pd.Series(groups).value_counts()
+        means = each.groupby(["method", "group"], sort=False).mean().rename("mean_r").reset_index()
+        means.insert(2, "people", means["group"].map(sizes))
+        return means
 
     def summary(self) -> pd.DataFrame:
         """As `summarise_genes`, of means over seeds."""
@@ -121,27 +134,37 @@ def evaluate_expression(
     return StudyRun(genes, predictions, _across(study, predictions), skipped, dict(counts))
 
 
+def _correlate(pair: npt.NDArray[np.float64]) -> float:
+    """Pearson correlation of two columns; 0 where one is constant."""
+    return float(np.nan_to_num(pearson(pair[:, 0], pair[:, 1])))
+
+
 def _across(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     """Correlate across genes, within people, each method; and the mean of those who are learnt from."""
     expression = study.expression
     measured = pd.DataFrame(expression.values, index=expression.genes["gene_id"], columns=list(expression.samples))
     rows: list[dict[str, Any]] = []
-    predictions = predictions.dropna(subset=["expression"])
+    predictions = predictions.dropna(subset=["predicted"])
     if predictions.empty:
-        return pd.DataFrame(columns=["method", "pearson", "spearman", "people"])
-    for (method, seed), own in predictions.groupby(["method", "seed"], sort=False):
-        said = own.pivot(index="gene_id", columns="sample", values="expression")
+        return pd.DataFrame(columns=["method", "genes", "people", "pearson", "spearman"])
+    for (method, _), own in predictions.groupby(["method", "seed"], sort=False):
+        said = own.pivot(index="gene_id", columns="sample", values="predicted")
         values = measured.loc[said.index, said.columns].to_numpy()
-        rows.append({"method": method, "seed": seed, **across_genes(values, said.to_numpy())})
+        rows.append({"method": method, "genes": len(said), **across_genes(values, said.to_numpy())})
     known = predictions.drop_duplicates(["gene_id"])["gene_id"]
     values = measured.loc[known].to_numpy()
-    for seed, held in study.folds.items():
+    for held in study.folds.values():
         means = np.empty_like(values)
         for fold in np.unique(held):
             means[:, held == fold] = values[:, held != fold].mean(axis=1, keepdims=True)
-        rows.append({"method": "gene mean", "seed": seed, **across_genes(values, means)})
-    table = pd.DataFrame(rows).groupby("method", sort=False)[["pearson", "spearman", "people"]].mean().reset_index()
-    return table.astype({"people": int})
+        rows.append({"method": "gene mean", "genes": len(known), **across_genes(values, means)})
+    found = (
+        pd.DataFrame(rows)
+        .groupby("method", sort=False)[["genes", "people", "pearson", "spearman"]]
+        .mean()
+        .reset_index()
+    )
+    return found.astype({"genes": int, "people": int})
 
 
 def _write(parts: Path, name: str, result: GeneResult) -> GeneResult:

@@ -94,8 +94,8 @@ class GeneResult(NamedTuple):
     rows: list[dict[str, Any]]
     """For each method and seed: `method`, `seed`, `gene_id`, `pearson`, `spearman`, `p`, `people`."""
     predictions: pd.DataFrame
-    """`method`, `seed`, `gene_id`, `sample`, `fold`, `measured`, `predicted` (both normalised), `expression` (the
-    prediction in the table's units) for each person that was held out."""
+    """`method`, `seed`, `gene_id`, `sample`, `fold`, `measured_normalised`, `predicted_normalised`, and `predicted` in
+    the table's units, for each person that was held out."""
     skipped: dict[str, str]
     """Genes that have no row, with the reason."""
     counts: dict[str, int]
@@ -301,8 +301,8 @@ class Collector:
         """Take what a method predicts, NaN for nobody; float64 [S] each, `restored` in the table's units."""
         scores = across_individuals(measured, said, held, seed=seed)
         self.rows.append({"method": method, "seed": seed, "gene_id": self.gene_id, **scores})
-        table = pd.DataFrame({"sample": self.samples, "fold": held, "measured": measured, "predicted": said})
-        table = table.assign(expression=restored)[np.isfinite(said)]
+        table = pd.DataFrame({"sample": self.samples, "fold": held, "measured_normalised": measured})
+        table = table.assign(predicted_normalised=said, predicted=restored)[np.isfinite(said)]
         table.insert(0, "method", method)
         table.insert(1, "seed", seed)
         table.insert(2, "gene_id", self.gene_id)

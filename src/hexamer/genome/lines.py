@@ -11,7 +11,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -39,6 +39,17 @@ def storage_of(head: bytes) -> Storage:
         return "plain"
     is_bgzip = len(head) >= 16 and bool(head[3] & 4) and head[12:16] == b"BC\x02\x00"
     return "bgzip" if is_bgzip else "gzip"
+
+
+def list_some(names: Sequence[str], most: int = 5) -> str:
+    """List names for a message: the first few, and how many there are.
+
+    Examples
+    --------
+    >>> list_some(["a", "b", "c"], 2), list_some(["a"])
+    ('a, b, ... (3)', 'a')
+    """
+    return ", ".join(map(str, names[:most])) + (f", ... ({len(names):,})" if len(names) > most else "")
 
 
 def excerpt(text: str | bytes, length: int = 40) -> str:

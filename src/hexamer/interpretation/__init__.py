@@ -1,1 +1,21 @@
-"""Which bases matter, and why: attention, mutagenesis, probabilities, projections."""
+"""Which bases matter, and why: attention, mutagenesis, and what is expected at every base."""
+
+from hexamer.interpretation.attention_elements import AttentionSettings, attention_elements
+from hexamer.interpretation.attention_maps import attention_map, choose_heads, write_attention
+from hexamer.interpretation.mutagenesis import measure_agreement, saturation_mutagenesis
+from hexamer.interpretation.profiles import profile_region
+from hexamer.interpretation.stretches import Stretch, read_stretch, read_stretches
+
+__all__ = [
+    "AttentionSettings",
+    "Stretch",
+    "attention_elements",
+    "attention_map",
+    "choose_heads",
+    "measure_agreement",
+    "profile_region",
+    "read_stretch",
+    "read_stretches",
+    "saturation_mutagenesis",
+    "write_attention",
+]

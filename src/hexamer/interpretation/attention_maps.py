@@ -5,16 +5,19 @@ had one after the other. They are the plain formula's; outputs of the encoder ar
 Letters: T tokens without `<cls>`, L with it. Not here: what heads look at, by element (`attention_elements`).
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from hexamer.embeddings.pooling import Vectors
-from hexamer.errors import SequenceError, SettingsError
+from hexamer.errors import OutputError, SequenceError, SettingsError
 from hexamer.interpretation.stretches import Places, Stretch
+from hexamer.manifest import write_atomically
 from hexamer.model import NucleotideTransformer, pack
 from hexamer.tokens import token_spans
 from hexamer.tokens.tokenizer import Ids
@@ -134,9 +137,9 @@ def attention_map(
     memory : int
         Bytes of the maps that are held at a time; fewer mean more passes through the encoder.
 
-    Yields
-    ------
-    AttentionMap
+    Returns
+    -------
+    iterator of AttentionMap
 
     Raises
     ------
@@ -188,3 +191,63 @@ def read_maps(
             found = model.encode(packed, layers=(), attentions=some).attentions
             maps = torch.stack([found[place][0].float() for place in some]).cpu().numpy()
         yield some, maps
+
+
+def write_attention(
+    path: str | Path,
+    model: NucleotideTransformer,
+    stretches: Iterable[Stretch],
+    *,
+    layers: Sequence[int] = (),
+    heads: Sequence[int] = (),
+    memory: int = MEMORY,
+    advance: Callable[[int], None] | None = None,
+) -> int:
+    """Write maps into a NumPy archive, one after the other.
+
+    Parameters
+    ----------
+    path : str or Path
+        `.npz`. For each stretch, which is numbered from 0: `0/name`, `0/tokens` (int64 [T, 4]: bases of the stretch
+        that a token covers, start and end, and lowest and highest place on the contig), `0/layer3_head1` (float32
+        [T, T]), `0/layer3_head1_cls` (float32 [T]).
+    model, layers, heads, memory
+        As `attention_map`.
+    stretches : iterable of Stretch
+    advance : callable, optional
+        Called with 1 for each map.
+
+    Returns
+    -------
+    int
+        Maps written.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written, or has another ending.
+    SequenceError, SettingsError
+        As `attention_map`.
+    """
+    if Path(path).suffix != ".npz":
+        raise OutputError(f"{path}: attention is written as .npz; such a name would work")
+    written = 0
+    archive: Any = {"mode": "w", "compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
+    with write_atomically(path) as temporary, zipfile.ZipFile(temporary, **archive) as zipped:
+        for number, stretch in enumerate(stretches):
+            _, tokens = tokenise_stretch(model, stretch)
+            _add(zipped, f"{number}/name", np.array(stretch.name))
+            _add(zipped, f"{number}/tokens", np.stack(tokens, axis=1))
+            for found in attention_map(model, stretch, layers=layers, heads=heads, memory=memory):
+                name = f"{number}/layer{found.layer}_head{found.head}"
+                _add(zipped, name, found.weights)
+                _add(zipped, f"{name}_cls", found.to_cls)
+                written += 1
+                if advance:
+                    advance(1)
+    return written
+
+
+def _add(zipped: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
+    with zipped.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)

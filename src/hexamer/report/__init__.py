@@ -4,6 +4,7 @@ from hexamer.report.benchmarks import draw_benchmark, draw_curves, draw_layers
 from hexamer.report.corpora import explain_corpus, show_corpus
 from hexamer.report.expression import draw_expression
 from hexamer.report.figures import check_figure_path, draw_effects, draw_evaluation, draw_training
+from hexamer.report.interpretation import draw_attention, draw_attention_elements, draw_letters, draw_mutagenesis
 from hexamer.report.tables import (
     check_table_path,
     explain_evaluation,
@@ -16,12 +17,16 @@ from hexamer.report.tables import (
 __all__ = [
     "check_figure_path",
     "check_table_path",
+    "draw_attention",
+    "draw_attention_elements",
     "draw_benchmark",
     "draw_curves",
     "draw_effects",
     "draw_evaluation",
     "draw_expression",
     "draw_layers",
+    "draw_letters",
+    "draw_mutagenesis",
     "draw_training",
     "explain_corpus",
     "explain_evaluation",

@@ -46,7 +46,7 @@ def draw_expression(means: pd.DataFrame, path: str | Path, *, reference: str, ti
     columns = min(max(1, len(others)), _COLUMNS)
     with rc_context(STYLE | {"axes.spines.left": True}):
         figure = Figure(figsize=(0.6 + 2.5 * columns, 0.5 + 2.6 * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).reshape(-1)
+        axes = figure.subplots(rows, columns, squeeze=False, sharey=True).reshape(-1)
         if not others:
             _draw_alone(axes[0], wide[reference].dropna().sort_values(), reference)
         for axis, name in zip(axes, others, strict=False):
@@ -56,14 +56,15 @@ def draw_expression(means: pd.DataFrame, path: str | Path, *, reference: str, ti
             axis.plot([low, high], [low, high], color="#999999", linewidth=0.8, linestyle=":", zorder=0)
             axis.plot(x, y, linestyle="", marker="o", markersize=3, color=COLOURS[0], alpha=0.6)
             better = int((y > x).sum())
-            told = f"mean r {y.mean():.3f} against {x.mean():.3f}\nhigher in {better} of {int((y - x).count())} genes"
+            both = (y - x).notna()
+            told = f"mean r {y[both].mean():.3f} against {x[both].mean():.3f}\nhigher in {better} of {both.sum()} genes"
             axis.set_title(f"{name}\n{told}", fontsize=8, loc="left")
             axis.set_xlim(low, high)
             axis.set_ylim(low, high)
             axis.set_aspect("equal")
         for axis in axes[max(1, len(others)) :]:
             axis.set_visible(False)
-        figure.supxlabel(f"r across individuals, {reference}" if others else "genes, by r", fontsize=9)
+        figure.supxlabel(f"r across individuals, {reference}" if others else "rank of the gene", fontsize=9)
         figure.supylabel("r across individuals", fontsize=9)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -73,7 +74,7 @@ def draw_expression(means: pd.DataFrame, path: str | Path, *, reference: str, ti
 def _draw_alone(axis: "Axes", r: "pd.Series[float]", name: str) -> None:
     """Draw the correlations of one method, from the lowest to the highest."""
     axis.axhline(0, color="#DDDDDD", linewidth=0.8, zorder=0)
-    axis.plot(np.arange(len(r)), r, linestyle="", marker="o", markersize=3, color=COLOURS[0], alpha=0.6)
+    axis.plot(np.arange(1, len(r) + 1), r, linestyle="", marker="o", markersize=3, color=COLOURS[0], alpha=0.6)
     axis.set_title(
         f"{name}\nmean r {r.mean():.3f}, above 0 in {int((r > 0).sum())} of {len(r)} genes", fontsize=8, loc="left"
     )

@@ -1,0 +1,238 @@
+"""Figures of what a model looks at, and of what it says of every change of a region.
+
+Drawn as those of `figures`, in the same colours. Each function gives its Axes back and, asked to, writes the figure.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hexamer.report.figures import STYLE, check_figure_path, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BASE_COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
+_FLAT: Any = STYLE | {"axes.spines.bottom": False}
+
+
+def draw_attention(
+    weights: "np.ndarray[Any, np.dtype[np.float32]]",
+    path: str | Path | None = None,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    title: str = "",
+) -> "Axes":
+    """Draw one head's map: rows look at columns.
+
+    Parameters
+    ----------
+    weights : float32 array [T, T]
+    path : str or Path, optional
+        `.png` or `.svg`.
+    first, last : int
+        Place of the stretch's first base on the contig (0-based), and of the one behind its last; by default tokens are
+        numbered.
+    title : str
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    OutputError
+        If the figure has another ending or cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    if path is not None:
+        check_figure_path(path)
+    with rc_context(_FLAT):
+        figure = Figure(figsize=(4.6, 4.0), layout="constrained")
+        axis = figure.subplots()
+        edges = (first, first + len(weights) if last is None else last)
+        shown = axis.imshow(
+            np.asarray(weights), cmap="magma_r", vmin=0, vmax=max(0.05, float(np.quantile(weights, 0.999))),
+            extent=(*edges, *edges[::-1]), interpolation="nearest", aspect="equal",
+        )  # fmt: skip
+        figure.colorbar(shown, ax=axis, shrink=0.8, label="attention")
+        what = "token" if last is None else "place on the contig"
+        axis.set_xlabel(f"{what} that is looked at")
+        axis.set_ylabel(f"{what} that looks")
+        axis.ticklabel_format(useOffset=False, style="plain")
+        axis.tick_params(axis="x", rotation=30)
+        if title:
+            axis.set_title(title, loc="left", fontsize=10)
+        if path is not None:
+            save_figure(figure, path)
+    return axis
+
+
+def draw_attention_elements(table: pd.DataFrame, path: str | Path | None = None, *, title: str = "") -> "list[Axes]":
+    """Draw heat maps of layers and heads, one for each class of elements: share of attention over its background.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `attention_elements`.
+    path : str or Path, optional
+        `.png` or `.svg`.
+    title : str
+
+    Returns
+    -------
+    list of Axes
+        A dot marks heads whose adjusted p is below 0.05 and whose share is above the background.
+
+    Raises
+    ------
+    OutputError
+        If the figure has another ending or cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    if path is not None:
+        check_figure_path(path)
+    names = list(dict.fromkeys(table["element"]))
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.log2((table["share"] / table["background"]).to_numpy())
+    ratios = np.where(table["z"].notna(), ratios.clip(-3, 3), np.nan)
+    with rc_context(_FLAT):
+        figure = Figure(figsize=(0.8 + 1.9 * columns, 0.6 + 1.9 * rows), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False).reshape(-1))
+        for axis, name in zip(axes, names, strict=False):
+            own = table.assign(ratio=ratios)[table["element"] == name]
+            grid = own.pivot(index="layer", columns="head", values="ratio")
+            shown = axis.imshow(grid.to_numpy(), cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto")
+            high = own[own["enriched"]]
+            places = (
+                [list(grid.columns).index(h) for h in high["head"]],
+                [list(grid.index).index(n) for n in high["layer"]],
+            )
+            axis.plot(*places, linestyle="", marker="o", markersize=3, color="black")
+            axis.set_title(f"{name.replace('_', ' ')}: {len(high)} of {len(own)}", fontsize=8, loc="left")
+            axis.set_xticks(range(len(grid.columns)), grid.columns, fontsize=7)
+            axis.set_yticks(range(len(grid.index)), grid.index, fontsize=7)
+            axis.tick_params(length=0)
+        for axis in axes[len(names) :]:
+            axis.set_visible(False)
+        figure.supxlabel("head", fontsize=9)
+        figure.supylabel("layer", fontsize=9)
+        figure.colorbar(shown, ax=axes, shrink=0.7, label="log2 of share over\nbackground (dot: enriched)")
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        if path is not None:
+            save_figure(figure, path)
+    return axes[: len(names)]
+
+
+def draw_mutagenesis(
+    table: pd.DataFrame, path: str | Path | None = None, *, score: str = "llr", title: str = ""
+) -> "Sequence[Axes]":
+    """Draw the scores of all substitutions of a region: a heat map, and above it the mean of each base as letters.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `Mutagenesis.table`.
+    path : str or Path, optional
+        `.png` or `.svg`.
+    score : str
+        Column.
+    title : str
+
+    Returns
+    -------
+    sequence of Axes
+        Letters, heat map.
+
+    Raises
+    ------
+    OutputError
+        If the figure has another ending or cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    if path is not None:
+        check_figure_path(path)
+    changes = table[(table["ref"].str.len() == 1) & (table["alt"].str.len() == 1)]
+    places = np.sort(changes["pos"].unique())
+    grid = changes.pivot(index="alt", columns="pos", values=score).reindex(index=list("ACGT"), columns=places)
+    reference = changes.drop_duplicates("pos").set_index("pos")["ref"].reindex(places)
+    means = -grid.mean(axis=0) if score.startswith("llr") else grid.mean(axis=0)
+    reach = float(np.nanmax(np.abs(grid.to_numpy()))) or 1.0
+    with rc_context(_FLAT):
+        figure = Figure(figsize=(max(4.0, min(20.0, 1.2 + 0.09 * len(places))), 2.8), layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1.2, 1])
+        draw_letters(top, places.tolist(), reference.tolist(), means.tolist())
+        top.set_ylabel("importance" if score.startswith("llr") else f"mean {score}")
+        shown = bottom.imshow(
+            grid.to_numpy(), cmap="RdBu", vmin=-reach, vmax=reach, aspect="auto", interpolation="nearest",
+            extent=(places[0] - 0.5, places[-1] + 0.5, 3.5, -0.5),
+        )  # fmt: skip
+        for row, base in enumerate("ACGT"):
+            own = places[(reference == base).to_numpy()]
+            bottom.plot(own, np.full(len(own), row), linestyle="", marker=".", markersize=2, color="#666666")
+        bottom.set_yticks(range(4), list("ACGT"))
+        bottom.tick_params(length=0)
+        bottom.ticklabel_format(axis="x", useOffset=False, style="plain")
+        chrom = str(table["chrom"].iloc[0]) if len(table) else ""
+        bottom.set_xlabel(f"{chrom}, place from 1 (dot: reference)")
+        figure.colorbar(shown, ax=bottom, label=score)
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+        if path is not None:
+            save_figure(figure, path)
+    return top, bottom
+
+
+def draw_letters(
+    axis: "Axes", places: Sequence[float] | Any, letters: Sequence[str], heights: Sequence[float] | Any
+) -> "Axes":
+    """Draw a letter at each place, as high as its number; below the line where that is negative.
+
+    Parameters
+    ----------
+    axis : Axes
+    places : sequence of float [L]
+        Middles.
+    letters : sequence of str [L]
+    heights : sequence of float [L]
+        NaN draws nothing.
+
+    Returns
+    -------
+    Axes
+    """
+    from matplotlib.patches import PathPatch
+    from matplotlib.textpath import TextPath
+    from matplotlib.transforms import Affine2D
+
+    shapes = {}
+    for letter in set(letters):
+        shape = TextPath((0, 0), letter, size=1)
+        box = shape.get_extents()
+        shapes[letter] = shape.transformed(Affine2D().translate(-box.x0, -box.y0).scale(1 / box.width, 1 / box.height))
+    for place, letter, height in zip(places, letters, heights, strict=True):
+        if np.isfinite(height) and height != 0:
+            turn = Affine2D().scale(0.9, height).translate(place - 0.45, 0)
+            axis.add_patch(
+                PathPatch(shapes[letter].transformed(turn), color=BASE_COLOURS.get(letter, "#999999"), linewidth=0)
+            )
+    known = np.asarray(heights, dtype=float)
+    known = known[np.isfinite(known)]
+    low, high = (min(0.0, known.min()), max(0.0, known.max())) if known.size else (0.0, 1.0)
+    axis.set_ylim(low * 1.05, high * 1.05 or 1.0)
+    axis.set_xlim(min(places) - 0.5, max(places) + 0.5)
+    axis.axhline(0, color="#999999", linewidth=0.5)
+    return axis

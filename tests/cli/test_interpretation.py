@@ -1,0 +1,126 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.conftest import write_people
+
+from hexamer.effects import score_variants
+from hexamer.genome import Genome, Interval
+from hexamer.interpretation.mutagenesis import list_changes
+from hexamer.model import load_model
+
+REGION = "20:1001-1060"
+
+
+def test_maps_of_regions_and_their_figure(run, fasta, model_folder, tmp_path):
+    out = tmp_path / "m.npz"
+    command = ("attention-map", "--genome", fasta, "-m", model_folder, "-o", out)
+    figure = tmp_path / "m.png"
+    code, _, said = run(*command, "-r", REGION, "-r", "20:2,001-2,090", "--layers", "2", "--figure", figure)
+    assert code == 0, said
+    assert "4 maps of 2 stretches" in said
+    with np.load(out) as found:
+        assert str(found["1/name"]) == "20:2001-2090"
+        assert found["0/layer2_head1"].shape == (10, 10)
+        assert found["0/tokens"][0].tolist() == [0, 6, 1000, 1005]
+        whole = found["1/layer2_head0"].sum(axis=1) + found["1/layer2_head0_cls"]
+        np.testing.assert_allclose(whole, 1, atol=1e-5)
+    assert figure.stat().st_size > 5000
+    manifest = json.loads((tmp_path / "m.npz.manifest.json").read_text())
+    assert manifest["stretches"] == ["20:1001-1060", "20:2001-2090"]
+
+
+def test_maps_of_a_file_and_of_a_person(run, fasta, model_folder, tmp_path):
+    (tmp_path / "s.fa").write_text(">a\n" + "ACGTTGCA" * 9 + "\n>b\nACGTAC\n")
+    out = tmp_path / "m.npz"
+    code, _, said = run("attention-map", "--fasta", tmp_path / "s.fa", "-m", model_folder, "-o", out, "--heads", "0")
+    assert (code, "4 maps of 2 stretches" in said) == (0, True), said
+    letters = "ACGTACGTACGTACGTACGT" * 9
+    path, genome = write_people(tmp_path, ["20\t5\t.\tA\tATTTTTT\t.\t.\t.\tGT\t0|1"], ["ann"], letters)
+    (tmp_path / "p.bed").write_text("20\t0\t60\tmine\t0\t-\n")
+    person = ("--people", path, "--person", "ann:2")
+    code, _, said = run(
+        "attention-map", "-g", genome.path, "--bed", tmp_path / "p.bed", *person, "-m", model_folder, "-o", out
+    )
+    assert code == 0, said
+    with np.load(out) as found:
+        assert found["0/layer1_head0"].shape == (11, 11)
+        places = found["0/tokens"][:, 2:]
+    assert places[0].tolist() == [54, 59]
+    assert -1 not in places[:9]
+
+
+def test_elements_under_attention(run, fasta, model_folder, tmp_path):
+    (tmp_path / "g.gtf").write_text(
+        "".join(
+            f'20\tx\texon\t{s}\t{s + 99}\t.\t+\t.\tgene_id "g{s}"; transcript_id "t{s}";\n'
+            for s in range(501, 9000, 900)
+        )
+    )
+    (tmp_path / "e.bed").write_text("20\t100\t200\n20\t7000\t7100\n9\t1\t2\n")
+    out, figure = tmp_path / "e.tsv", tmp_path / "e.svg"
+    options = ("--windows", "4", "--window", "300", "--above", "0.02", "--elements", f"mine={tmp_path / 'e.bed'}")
+    code, _, said = run(
+        "attention-elements",
+        "-g",
+        fasta,
+        "-a",
+        tmp_path / "g.gtf",
+        "-o",
+        out,
+        "-m",
+        model_folder,
+        "--figure",
+        figure,
+        *options,
+    )
+    assert code == 0, said
+    table = pd.read_csv(out, sep="\t")
+    assert list(dict.fromkeys(table["element"])) == ["exon", "promoter", "mine"]
+    assert len(table) == 3 * 4
+    assert "heads look at mine" in said
+    text = figure.read_text()
+    assert all(name in text for name in ("exon", "promoter", "mine"))
+
+
+def test_every_change_has_the_score_of_score_variants(run, fasta, model_folder, tmp_path):
+    out, figure = tmp_path / "s.tsv", tmp_path / "s.svg"
+    options = ("-r", REGION, "--window", "300", "--phases", "1", "-m", model_folder)
+    code, _, said = run("saturation-mutagenesis", "-g", fasta, "-o", out, *options, "--figure", figure)
+    assert code == 0, said
+    table = pd.read_csv(out, sep="\t", dtype={"chrom": str})
+    assert len(table) == 60 * 4
+    with Genome(fasta) as genome:
+        changes = list_changes(genome, Interval("20", 1000, 1060))
+        told = score_variants(load_model(model_folder), genome, changes, ("llr",), window=300, phases=1).table
+    np.testing.assert_array_equal(table["llr"].to_numpy(np.float32), told["llr"].to_numpy(np.float32))
+    assert figure.read_text().startswith("<?xml")
+    code, _, said = run("saturation-mutagenesis", "-g", fasta, "-o", out, *options, "--fast")
+    assert code == 0, said
+    assert "fast against exact, 60 substitutions: Pearson" in said
+    assert len(pd.read_csv(out, sep="\t")) == 60 * 3
+
+
+MISTAKES = {
+    "nothing to look into": ("attention-map -o {t}/m.npz", "--genome with --regions or --bed, or --fasta"),
+    "a genome without regions": ("attention-map -g {f} -o {t}/m.npz", "either --regions or --bed"),
+    "another ending": ("attention-map -g {f} -r 20:1-60 -o {t}/m.h5", "written as .npz"),
+    "a head that does not exist": ("attention-map -g {f} -r 20:1-60 -o {t}/m.npz --heads 9", "heads 0 to"),
+    "a head that is no number": ("attention-map -g {f} -r 20:1-60 -o {t}/m.npz --heads all", "a comma list of numbers"),
+    "a stretch that is too long": ("attention-map -g {f} -r 20:1-9000 -o {t}/m.npz", "would work"),
+    "a person without a file": ("attention-map -g {f} -r 20:1-60 -o {t}/m.npz --person ann:1", "belong together"),
+    "no elements": ("attention-elements -g {f} -o {t}/e.tsv", "--annotation GTF, or --elements NAME=BED"),
+    "elements without a name": ("attention-elements -g {f} -o {t}/e.tsv --elements {f}", "NAME=BED"),
+    "a score that does not exist": ("saturation-mutagenesis -g {f} -r 20:1-60 -o {t}/s.tsv --scores x", "is unknown"),
+    "other scores, fast": ("saturation-mutagenesis -g {f} -r 20:1-60 -o {t}/s.tsv --scores l2 --fast", "llr, alone"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_one_line(run, fasta, model_folder, tmp_path, case):
+    command, part = MISTAKES[case]
+    code, _, said = run(*command.format(f=fasta, t=tmp_path).split(), "-m", model_folder)
+    assert code == 2, said
+    assert part in said
+    assert list(tmp_path.iterdir()) == []
