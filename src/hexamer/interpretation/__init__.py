@@ -1,6 +1,6 @@
 """Which bases matter, and why: attention, mutagenesis, and what is expected at every base."""
 
-from hexamer.interpretation.attention_elements import AttentionSettings, attention_elements
+from hexamer.interpretation.element_attention import AttentionSettings, attention_elements
 from hexamer.interpretation.attention_maps import attention_map, choose_heads, write_attention
 from hexamer.interpretation.mutagenesis import measure_agreement, saturation_mutagenesis
 from hexamer.interpretation.profiles import profile_region

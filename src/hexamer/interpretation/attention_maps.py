@@ -2,7 +2,7 @@
 
 Maps are computed a few heads at a time, as many as fit a budget of memory, so that all heads of a large encoder can be
 had one after the other. They are the plain formula's; outputs of the encoder are equal with and without them (tested).
-Letters: T tokens without `<cls>`, L with it. Not here: what heads look at, by element (`attention_elements`).
+Letters: T tokens without `<cls>`, L with it. Not here: what heads look at, by element (`element_attention`).
 """
 
 import zipfile

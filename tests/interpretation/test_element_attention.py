@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexamer.errors import AnnotationError, SettingsError
-from hexamer.interpretation.attention_elements import (
+from hexamer.interpretation.element_attention import (
     AttentionSettings,
     attention_elements,
     compare_shares,
@@ -26,7 +26,7 @@ def test_counts_are_those_of_the_maps(model, genome, side, monkeypatch):
     """The slow way: every pair of tokens of every window and head."""
     seen = []
     monkeypatch.setattr(
-        "hexamer.interpretation.attention_elements.read_stretch", lambda g, i: seen.append(i) or read_stretch(g, i)
+        "hexamer.interpretation.element_attention.read_stretch", lambda g, i: seen.append(i) or read_stretch(g, i)
     )
     settings = AttentionSettings(window=300, windows=3, above=0.02, side=side)
     done = []
