@@ -34,6 +34,7 @@ COMMANDS = [
     "attention-map",
     "attention-elements",
     "saturation-mutagenesis",
+    "write-tracks",
     "doctor",
 ]
 GROUPED = ("evaluate", "fit", "predict")
@@ -91,6 +92,7 @@ OWN = (
     "attention-map",
     "attention-elements",
     "saturation-mutagenesis",
+    "write-tracks",
     "doctor",
 )
 

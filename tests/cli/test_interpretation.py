@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pybigtools
 import pytest
 from tests.conftest import write_people
 
@@ -102,7 +103,22 @@ def test_every_change_has_the_score_of_score_variants(run, fasta, model_folder, 
     assert len(pd.read_csv(out, sep="\t")) == 60 * 3
 
 
+def test_tracks_of_a_region_and_of_contigs(run, fasta, model_folder, tmp_path):
+    options = ("--window", "300", "--phases", "1", "--strands", "forward", "-m", model_folder)
+    code, _, said = run("write-tracks", "-g", fasta, "-r", REGION, "-o", tmp_path / "t", *options)
+    assert code == 0, said
+    assert said.count("wrote") == 5
+    code, _, said = run("write-tracks", "-g", fasta, "--contigs", "short,tiny", "-o", tmp_path / "c", *options)
+    assert code == 0, said
+    manifest = json.loads((tmp_path / "c.manifest.json").read_text())
+    assert manifest["regions"] == ["short:1-40", "tiny:1-4"]
+    file = pybigtools.open(str(tmp_path / "c.entropy.bw"))
+    assert sum(last - first for first, last, _ in file.records("short", 0, 40)) == 36
+
+
 MISTAKES = {
+    "contigs and regions": ("write-tracks -g {f} -r 20:1-60 --contigs all -o {t}/x", "one of them would work"),
+    "a contig that does not exist": ("write-tracks -g {f} --contigs 99 -o {t}/x", "99"),
     "nothing to look into": ("attention-map -o {t}/m.npz", "--genome with --regions or --bed, or --fasta"),
     "a genome without regions": ("attention-map -g {f} -o {t}/m.npz", "either --regions or --bed"),
     "another ending": ("attention-map -g {f} -r 20:1-60 -o {t}/m.h5", "written as .npz"),

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexamer.errors import AnnotationError, SettingsError
+from hexamer.interpretation.attention_maps import attention_map
 from hexamer.interpretation.element_attention import (
     AttentionSettings,
     attention_elements,
     compare_shares,
     merge_elements,
 )
-from hexamer.interpretation.attention_maps import attention_map
 from hexamer.interpretation.stretches import read_stretch
 
 SETTINGS = AttentionSettings(window=300, windows=6, above=0.02)

@@ -59,7 +59,15 @@ def test_masks_are_many_and_apart(model, genome, monkeypatch):
         masked = np.flatnonzero(ids == MASK_ID)
         assert len(masked) >= 1
         assert (np.diff(masked) == 7).all()
-    assert len(seen) == 7 * 4
+    assert len(seen) == 7 * 5  # windows of the grid
+
+
+def test_a_base_gets_the_same_whatever_the_region(model, genome):
+    whole = profile_region(model, genome, Interval("20", 1000, 1700), settings=SETTINGS)
+    for start, end in ((1000, 1001), (1003, 1260), (1333, 1700)):
+        part = profile_region(model, genome, Interval("20", start, end), settings=SETTINGS)
+        np.testing.assert_allclose(part.ratios, whole.ratios[start - 1000 : end - 1000], atol=1e-5)
+        np.testing.assert_allclose(part.probabilities, whole.probabilities[start - 1000 : end - 1000], atol=1e-6)
 
 
 def test_both_strands_are_one_question(model, tmp_path):

@@ -244,6 +244,56 @@ def saturation_mutagenesis(
     say(f"wrote {out}")
 
 
+@commands.command(
+    epilog=examples(
+        "hexamer write-tracks --genome hg38.fa --regions chr20:1,000,001-1,100,000 --out chr20",
+        "hexamer write-tracks -g sacCer3.fa --contigs chrI,chrII --out yeast --phases 1",
+    )
+)
+def write_tracks(
+    genome: GenomeOption,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Prefix: PREFIX.A.bw to PREFIX.entropy.bw are written.")],
+    regions: RegionsOption = None,
+    bed: BedOption = None,
+    contigs: Annotated[str | None, typer.Option(help="Comma list of whole contigs, or all.")] = None,
+    window: WindowOption = 6000,
+    phases: PhasesOption = 2,
+    strands: StrandsOption = "both",
+    model: ModelOption = "hexamer-tiny",
+    device: DeviceOption = "auto",
+) -> None:
+    """Write what the model expects at every base.
+
+    bigWig files of the probability of each base, and of their entropy in bits. Killed, it goes on with the same command.
+    """
+    from hexamer.effects import ScoreSettings
+    from hexamer.genome import Genome, Interval
+    from hexamer.interpretation import write_tracks as write
+    from hexamer.interpretation.tracks import merge_intervals
+    from hexamer.manifest import describe_file, write_manifest
+    from hexamer.model import describe_model, load_model
+
+    check_parent(out)
+    settings = ScoreSettings(scores=("llr",), window=window, phases=phases, strands=strands)  # type: ignore[arg-type]
+    reference = Genome(genome)
+    if contigs is not None and (regions or bed is not None):
+        raise SettingsError("--contigs, --regions or --bed: one of them would work")
+    if contigs is not None:
+        names = reference.contigs if contigs == "all" else [reference.resolve(name) for name in split_names(contigs)]
+        intervals = [Interval(name, 0, reference.length(name)) for name in names if reference.length(name)]
+    else:
+        intervals = _intervals(regions, bed)
+    merged = merge_intervals(reference, intervals)
+    encoder = load_model(model, device=device)
+    with counter("bases") as advance:
+        advance.expect(sum(each.end - each.start for each in merged))
+        written = write(encoder, reference, merged, out, settings=settings, advance=lambda count: advance(count))
+    facts: dict[str, Any] = {"settings": settings, "model": describe_model(encoder), "genome": describe_file(genome)}
+    write_manifest(out.with_name(out.name + ".manifest.json"), **facts, regions=[each.region for each in merged])
+    for path in written:
+        say(f"wrote {path}")
+
+
 def _intervals(regions: list[str] | None, bed: Path | None) -> "list[Interval]":
     from hexamer.genome import Interval, read_intervals
 

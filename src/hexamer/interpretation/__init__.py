@@ -1,10 +1,11 @@
 """Which bases matter, and why: attention, mutagenesis, and what is expected at every base."""
 
-from hexamer.interpretation.element_attention import AttentionSettings, attention_elements
 from hexamer.interpretation.attention_maps import attention_map, choose_heads, write_attention
+from hexamer.interpretation.element_attention import AttentionSettings, attention_elements
 from hexamer.interpretation.mutagenesis import measure_agreement, saturation_mutagenesis
 from hexamer.interpretation.profiles import profile_region
 from hexamer.interpretation.stretches import Stretch, read_stretch, read_stretches
+from hexamer.interpretation.tracks import write_tracks
 
 __all__ = [
     "AttentionSettings",
@@ -18,4 +19,5 @@ __all__ = [
     "read_stretches",
     "saturation_mutagenesis",
     "write_attention",
+    "write_tracks",
 ]

@@ -3,7 +3,8 @@
 In training 15 % of a window's tokens are masked at once. Here every seventh token is masked, then every seventh from
 the next one on, so that seven passes say of each token of a window what is expected there, given nearly all others;
 one token alone masked (`hexamer.effects`) would take a pass for each. How far both agree is measured, not assumed
-(`mutagenesis.measure_agreement`). Windows overlap by half; each token is read in the middle of one.
+(`mutagenesis.measure_agreement`). Windows overlap by half; each token is read in the middle of one. Windows and masks
+lie on a grid from the contig's start, so that what a base gets does not depend on the region that is asked for.
 Letters: L bases of the region, T tokens, K k-mers. Not here: tables of substitutions (`mutagenesis`), files (`tracks`).
 """
 
@@ -128,14 +129,13 @@ def _read(
     k, length = model.config.k, genome.length(chrom)
     tokens = min(settings.window, model.config.max_bases) // k
     keep = max(1, int(tokens * KEPT))
-    start = phase + max(0, (span[0] - phase) // k) * k
+    start = phase + max(0, (span[0] - phase) // (keep * k)) * keep * k
     for begin in range(start, min(span[1], length - k + 1), keep * k):
-        until = min(begin + keep * k, -(-(span[1] - begin) // k) * k + begin)
         first = max(phase, begin - (tokens - keep + 1) // 2 * k)
         last = min(first + tokens * k, phase + (length - phase) // k * k)
         first = max(phase, last - tokens * k)
         codes = _fetch(genome, chrom, first, last, reverse)
-        yield from _read_window(model, codes, first, (begin, until), settings)
+        yield from _read_window(model, codes, first, (begin, begin + keep * k), span, settings)
 
 
 def _fetch(genome: Genome, chrom: str, start: int, end: int, reverse: bool) -> Codes:
@@ -146,19 +146,26 @@ def _fetch(genome: Genome, chrom: str, start: int, end: int, reverse: bool) -> C
 
 
 def _read_window(
-    model: NucleotideTransformer, codes: Codes, first: int, wanted: tuple[int, int], settings: ScoreSettings
+    model: NucleotideTransformer,
+    codes: Codes,
+    first: int,
+    middle: tuple[int, int],
+    span: tuple[int, int],
+    settings: ScoreSettings,
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Logs]]:
-    """Mask the wanted tokens of a window, every seventh at a time."""
+    """Mask the tokens of a window's middle, every seventh at a time; passes without any of the span are left out."""
     tokenizer, k = model.tokenizer, model.config.k
     ids = np.concatenate([[CLS_ID], tokenizer.encode_codes(keep_on_grid(codes, k))]).astype(np.int32)
     starts, ends = token_spans(tokenizer, ids)
-    rows = np.flatnonzero((ends - starts == k) & (first + starts >= wanted[0]) & (first + starts < wanted[1]))
+    rows = np.flatnonzero((ends - starts == k) & (first + starts >= middle[0]) & (first + starts < middle[1]))
     if len(ids) > model.config.max_tokens:  # letters behind an N are tokens of their own
         left = max(1, min(int(rows[0]) if len(rows) else 1, len(ids) - model.config.max_tokens + 1))
         kept = np.r_[0, left : min(len(ids), left + model.config.max_tokens - 1)]
         rows = np.flatnonzero(np.isin(kept, rows))
         ids, starts = ids[kept], starts[kept]
-    groups = [rows[offset::STRIDE] for offset in range(min(STRIDE, len(rows)))]
+    places = first + starts[rows]
+    turns, inside = places // k % STRIDE, (places + k > span[0]) & (places < span[1])
+    groups = [rows[turns == turn] for turn in np.unique(turns[inside])]
     for batch in batches([len(ids)] * len(groups), settings.token_budget or max(len(ids), 8192)):
         some = [groups[i] for i in batch]
         masked = [np.where(np.isin(np.arange(len(ids)), each), MASK_ID, ids).astype(np.int32) for each in some]

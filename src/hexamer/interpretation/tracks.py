@@ -1,0 +1,169 @@
+"""Tracks of what a model expects at every base, as bigWig: the probability of each base, and their entropy.
+
+Regions are read in pieces, each kept in a folder until all are there, from which a run that was killed goes on; every
+base is covered once. Not here: what is expected (`profiles`).
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hexamer.effects import ScoreSettings
+from hexamer.errors import InputError, OutputError, SettingsError
+from hexamer.genome import Genome, Interval
+from hexamer.interpretation.profiles import profile_region
+from hexamer.manifest import checksum, write_atomically, write_json
+from hexamer.model import NucleotideTransformer, describe_model
+from hexamer.tokens.alphabet import BASES
+
+TRACKS = (*sorted(BASES), "entropy")
+"""Names of the files, behind the prefix."""
+_PIECE = 30_000  # bases
+
+
+def merge_intervals(genome: Genome, intervals: Iterable[Interval]) -> list[Interval]:
+    r"""Sort intervals by contig and place, and join those that overlap or touch, so that every base is there once.
+
+    Parameters
+    ----------
+    genome : Genome
+    intervals : iterable of Interval
+
+    Returns
+    -------
+    list of Interval
+        On the forward strand, contigs in the genome's order.
+
+    Raises
+    ------
+    GenomeError
+        If one is not on the genome.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "g.fa").write_text(">chr1\n" + "ACGT" * 9 + "\n")
+    ...     genome = Genome(Path(folder) / "g.fa")
+    ...     [each.region for each in merge_intervals(genome, [Interval("1", 9, 12), Interval("1", 2, 9)])]
+    ['chr1:3-12']
+    """
+    order = {name: i for i, name in enumerate(genome.contigs)}
+    found: list[Interval] = []
+    for each in sorted(intervals, key=lambda i: (order[genome.resolve(i.chrom)], i.start)):
+        chrom = genome.resolve(each.chrom)
+        genome.fetch(chrom, each.end, each.end)  # is it on the genome?
+        if found and found[-1].chrom == chrom and each.start <= found[-1].end:
+            found[-1] = Interval(chrom, found[-1].start, max(found[-1].end, each.end))
+        else:
+            found.append(Interval(chrom, each.start, each.end))
+    return found
+
+
+def write_tracks(
+    model: NucleotideTransformer,
+    genome: Genome,
+    intervals: Iterable[Interval],
+    prefix: str | Path,
+    *,
+    settings: ScoreSettings | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Write what the model expects at every base of some intervals.
+
+    Parameters
+    ----------
+    model : NucleotideTransformer
+    genome : Genome
+    intervals : iterable of Interval
+        Whole contigs too; those that overlap are joined.
+    prefix : str or Path
+        `PREFIX.A.bw`, `.C.bw`, `.G.bw`, `.T.bw` (probabilities) and `PREFIX.entropy.bw` (bits) are written.
+    settings : ScoreSettings, optional
+        As `profile_region`.
+    advance : callable, optional
+        Called with the bases of each piece.
+
+    Returns
+    -------
+    list of Path
+        The files; bases that no whole token covers have no value.
+
+    Raises
+    ------
+    GenomeError
+        If an interval is not on the genome.
+    SettingsError
+        If there is no interval, pieces of another run are there, or as `profile_region`.
+    InputError
+        If the package pybigtools is missing.
+    OutputError
+        If a file cannot be written.
+    """
+    settings = settings or ScoreSettings()
+    try:
+        pybigtools = import_module("pybigtools")
+    except ImportError:
+        raise InputError("bigWig is written by the package pybigtools; pip install 'hexamer[tracks]'") from None
+    merged = merge_intervals(genome, intervals)
+    pieces = [
+        Interval(each.chrom, start, min(start + _PIECE, each.end))
+        for each in merged
+        for start in range(each.start, each.end, _PIECE)
+    ]
+    if not pieces:
+        raise SettingsError("no interval has a base; a region, or a BED with some, would work")
+    prefix = Path(prefix)
+    facts = {"settings": asdict(settings), "model": describe_model(model), "genome": checksum(genome.path)}
+    facts["pieces"] = [piece.region for piece in pieces]
+    parts = _open_parts(prefix, json.loads(write_json(facts)))
+    for number, piece in enumerate(pieces):
+        place = parts / f"{number:06d}.npy"
+        if not place.exists():
+            found = profile_region(model, genome, piece, settings=settings)
+            columns = [found.probabilities[:, BASES.index(base)] for base in TRACKS[:-1]]
+            with write_atomically(place) as temporary, temporary.open("wb") as file:
+                np.save(file, np.stack([*columns, found.entropy], axis=1).astype(np.float32))
+        if advance:
+            advance(piece.end - piece.start)
+    written = []
+    for column, name in enumerate(TRACKS):
+        path = prefix.with_name(f"{prefix.name}.{name}.bw")
+        with write_atomically(path) as temporary:
+            lengths = {chrom: genome.length(chrom) for chrom in dict.fromkeys(piece.chrom for piece in pieces)}
+            pybigtools.open(str(temporary), "w").write(lengths, _values(parts, pieces, column))
+        written.append(path)
+    shutil.rmtree(parts)
+    return written
+
+
+def _open_parts(prefix: Path, facts: dict[str, object]) -> Path:
+    """Make the folder of pieces, or find that it is of this run."""
+    parts = prefix.with_name(f"{prefix.name}.parts")
+    told = parts / "run.json"
+    try:
+        parts.mkdir(exist_ok=True)
+        if not told.exists() and not any(parts.iterdir()):
+            with write_atomically(told) as temporary:
+                temporary.write_text(json.dumps(facts), encoding="utf-8")
+        known = json.loads(told.read_text(encoding="utf-8"))
+    except ValueError:
+        known = None
+    except OSError as problem:
+        raise OutputError(f"{parts}: cannot be made ({problem.strerror}); another --out would work") from None
+    if known != facts:
+        raise SettingsError(f"{parts}: holds pieces of another run; without it, or with another --out, it would work")
+    return parts
+
+
+def _values(parts: Path, pieces: Sequence[Interval], column: int) -> Iterator[tuple[str, int, int, float]]:
+    for number, piece in enumerate(pieces):
+        values: npt.NDArray[np.float32] = np.load(parts / f"{number:06d}.npy")[:, column]
+        for i in np.flatnonzero(np.isfinite(values)).tolist():
+            yield piece.chrom, piece.start + i, piece.start + i + 1, float(values[i])
