@@ -264,7 +264,7 @@ def write_tracks(
 ) -> None:
     """Write what the model expects at every base.
 
-    bigWig files of the probability of each base, and of their entropy in bits. Killed, it goes on with the same command.
+    bigWig files of each base's probability, and of their entropy in bits. Killed, the same command goes on.
     """
     from hexamer.effects import ScoreSettings
     from hexamer.genome import Genome, Interval
