@@ -16,6 +16,7 @@ from hexamer.manifest import (
     checksum,
     describe_file,
     make_settings,
+    open_parts,
     package_versions,
     read_settings,
     write_atomically,
@@ -225,3 +226,21 @@ def test_numbers_that_are_none_are_null(tmp_path):
     text = write_manifest(tmp_path / "m.json", **facts).read_text()
     found = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert (found["auroc"], found["loss"]) == (None, [None, 1.5])
+
+
+def test_parts_of_another_run_are_refused(tmp_path):
+    parts = open_parts(tmp_path / "s" / "parts", {"a": (1,), "b": None})
+    (parts / "0.json").write_text("1")
+    assert open_parts(str(parts), {"a": [1], "b": None}) == parts
+    with pytest.raises(SettingsError, match=r"parts of another run \(a differ\)"):
+        open_parts(parts, {"a": 2, "b": None})
+    for damage in ("{", "[]", None):
+        if damage is None:
+            (parts / "run.json").unlink()
+        else:
+            (parts / "run.json").write_text(damage)
+        with pytest.raises(SettingsError, match="another run"):
+            open_parts(parts, {"a": 1})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be made"):
+        open_parts(tmp_path / "file" / "parts", {"a": 1})

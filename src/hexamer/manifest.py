@@ -28,6 +28,7 @@ STRICT = {"extra": "forbid"}
 """The `__pydantic_config__` of every settings dataclass: a key that does not exist is an error."""
 
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
+_RUN = "run.json"
 _PARTS = ("hexamer", "torch", "numpy", "pysam", "safetensors")
 
 
@@ -162,6 +163,46 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def open_parts(folder: str | Path, facts: Mapping[str, Any]) -> Path:
+    """Make a folder for the parts of a long run, or find that it is of this run, which then goes on from them.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Its `run.json` has the facts.
+    facts : mapping
+        All that the parts depend on, as JSON can hold it.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    SettingsError
+        If the folder is of another run.
+    OutputError
+        If it cannot be made.
+    """
+    folder = Path(folder)
+    told, wanted = folder / _RUN, json.loads(write_json(facts))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            with write_atomically(told) as temporary:
+                temporary.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+        known = json.loads(told.read_text(encoding="utf-8"))
+    except (ValueError, FileNotFoundError):
+        known = None
+    except OSError as problem:
+        raise OutputError(f"{folder}: cannot be made ({problem.strerror}); another --out would work") from None
+    if known != wanted:
+        others = known if isinstance(known, dict) else {}
+        names = ", ".join(name for name in wanted if others.get(name) != wanted[name])
+        raise SettingsError(f"{folder}: has parts of another run ({names} differ); another --out would work")
+    return folder
 
 
 def read_settings(kind: type[S], path: str | Path, **overrides: Any) -> S:

@@ -35,7 +35,7 @@ def test_methods_are_judged_and_a_second_call_reads_what_is_there(run, files, mo
     assert [line.split()[0] for line in shown.splitlines()[1:5]] == methods.split(",")
     assert "minus elastic-net" in shown
     tables = {"across_genes.tsv", "differences.tsv", "genes.tsv", "summary.tsv", "predictions.parquet"}
-    assert {each.name for each in out.iterdir()} == tables | {"manifest.json", "methods.png", "parts", "study.json"}
+    assert {each.name for each in out.iterdir()} == tables | {"manifest.json", "methods.png", "parts"}
     table = pd.read_csv(out / "genes.tsv", sep="\t", keep_default_na=False)
     assert set(table["gene_id"]) == set("abcdef")
     assert table.set_index("gene_id").loc["e", "reason"] == "missing_values"

@@ -120,8 +120,9 @@ def test_a_fit_that_was_killed_goes_on(study, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(again.table(), whole.table())
     for name in ("expression.json", "weights.tsv"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    with pytest.raises(SettingsError, match="another study"):
-        fit_expression(expression, cohort, replace(settings, window=300), folder=tmp_path / "killed")
+    monkeypatch.undo()
+    other = fit_expression(expression, cohort, replace(settings, window=60), folder=tmp_path / "killed")
+    assert load_expression_model(tmp_path / "killed").settings == other.settings
 
 
 def test_mistakes(study, model, encoder, tmp_path):

@@ -78,7 +78,7 @@ def test_across_genes_the_mean_alone_goes_far(study, tmp_path):
 
 def test_a_folder_of_another_study_is_refused(study, tmp_path):
     run(study, tmp_path / "s")
-    with pytest.raises(SettingsError, match="holds another study \\(settings differ\\)"):
+    with pytest.raises(SettingsError, match=r"parts of another run \(settings differ\)"):
         run(study, tmp_path / "s", replace(SETTINGS, window=300))
     expression, cohort = study
     with pytest.raises(SettingsError, match="expression differ"):
@@ -87,8 +87,8 @@ def test_a_folder_of_another_study_is_refused(study, tmp_path):
         (tmp_path / "s" / "parts" / "000000.json").write_text(damage)
         with pytest.raises(InputError, match="without it the gene would be judged anew"):
             run(study, tmp_path / "s")
-    (tmp_path / "s" / "study.json").unlink()
-    with pytest.raises(SettingsError, match="parts of a study that is not told"):
+    (tmp_path / "s" / "parts" / "run.json").unlink()
+    with pytest.raises(SettingsError, match="parts of another run"):
         run(study, tmp_path / "s")
 
 

@@ -8,6 +8,7 @@ from tests.expression.conftest import PEOPLE, SETTINGS
 from hexamer.errors import InputError, SettingsError
 from hexamer.expression.pooled import judge_pooled
 from hexamer.expression.study import Study
+from hexamer.manifest import write_json
 
 
 def judge(study, settings, **options):
@@ -137,3 +138,17 @@ def test_what_a_study_lacks(study):
         Study(expression.take(PEOPLE[40:]), cohort, SETTINGS)
     with pytest.raises(SettingsError, match="folds of 120 people"):
         Study(expression, cohort, replace(SETTINGS, folds=121))
+
+
+def test_what_results_depend_on(study):
+    expression, cohort = study
+    facts = []
+    for settings, options in (
+        (SETTINGS, {}),
+        (replace(SETTINGS, seeds=(1,)), {}),
+        (SETTINGS, {"given": {"track": expression}}),
+        (SETTINGS, {"given": {"track": expression.take(expression.samples[::-1])}}),
+    ):
+        with Study(expression, cohort, settings, **options) as made:
+            facts.append(write_json(made.describe()))
+    assert len(set(facts)) == 4

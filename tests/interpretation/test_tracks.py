@@ -51,7 +51,7 @@ def test_a_run_that_was_killed_goes_on_and_another_is_refused(model, genome, tmp
 
     with pytest.raises(KeyboardInterrupt):
         write_tracks(model, genome, region, tmp_path / "t", settings=SETTINGS, advance=stop)
-    with pytest.raises(SettingsError, match="pieces of another run"):
+    with pytest.raises(SettingsError, match=r"parts of another run \(settings differ"):
         write_tracks(model, genome, region, tmp_path / "t", settings=replace(SETTINGS, window=240))
     calls = []
     monkeypatch.setattr(tracks, "profile_region", lambda *a, **b: calls.append(a) or profile_region(*a, **b))

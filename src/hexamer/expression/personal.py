@@ -18,9 +18,9 @@ from hexamer.expression.features import FeatureReader
 from hexamer.expression.fitted import ExpressionModel, GeneModel, load_expression_model
 from hexamer.expression.methods import PRETRAINED, Region, fit_gene, parse_method
 from hexamer.expression.normalisation import NORMALISATIONS, restore
-from hexamer.expression.parts import describe_study, open_parts
 from hexamer.expression.study import Study, StudySettings
 from hexamer.genome import Cohort
+from hexamer.manifest import open_parts
 from hexamer.model import NucleotideTransformer
 from hexamer.model.checkpoint import describe_origin
 
@@ -79,7 +79,7 @@ def fit_expression(
         raise SettingsError(f"{settings.methods[0]}: is no model to keep; {method.name} would work")
     whole = ExpressionModel(settings, [], describe_origin(model) if model is not None and method.is_head else {})
     with Study(expression, cohort, settings, model=model, cache=cache) as study:
-        parts = open_parts(Path(folder), describe_study(study) | {"judge": judge}) if folder is not None else None
+        parts = open_parts(Path(folder) / "parts", study.describe() | {"judge": judge}) if folder is not None else None
         for row in range(len(study.expression.genes)):
             place = parts / f"{row:06d}" if parts is not None else None
             if place is not None and place.exists():

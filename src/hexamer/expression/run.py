@@ -1,7 +1,7 @@
 """A whole comparison of methods, gene by gene into a folder, from which a run that was killed goes on.
 
 Each gene has a file of rows and one of predictions; a part is there whole or does not count.
-Not here: what is done for one gene (`study`), the folder of parts (`parts`).
+Not here: what is done for one gene (`study`), one head of all genes (`pooled`).
 """
 
 import json
@@ -18,10 +18,9 @@ import pandas as pd
 from hexamer.errors import InputError, SettingsError
 from hexamer.expression.evaluate import across_genes, compare_genes, summarise_genes
 from hexamer.expression.methods import parse_method
-from hexamer.expression.parts import describe_study, open_parts
 from hexamer.expression.pooled import judge_pooled
 from hexamer.expression.study import GeneResult, Study
-from hexamer.manifest import write_atomically
+from hexamer.manifest import open_parts, write_atomically
 from hexamer.metrics import pearson
 
 _POOLED = "pooled"  # the part of heads that are one for all genes
@@ -109,7 +108,7 @@ def evaluate_expression(
     VariantError
         As `Study.judge_gene`.
     """
-    parts = open_parts(Path(out), describe_study(study))
+    parts = open_parts(Path(out) / "parts", study.describe())
     results = []
     pooled = [parse_method(name).is_pooled for name in study.settings.methods]
     for row in range(len(study.expression.genes)) if not all(pooled) or study.given else ():

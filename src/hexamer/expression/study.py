@@ -6,9 +6,10 @@ seed comes back with a row or with a reason.
 Not here: the methods (`methods`), one head of all genes (`pooled`), what correlations mean (`evaluate`).
 """
 
+import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -22,8 +23,9 @@ from hexamer.expression.methods import PRETRAINED, Method, Region, fit_gene, gen
 from hexamer.expression.normalisation import NORMALISATIONS, restore
 from hexamer.expression.transformer_head import HeadSettings
 from hexamer.genome import Cohort
-from hexamer.manifest import STRICT
+from hexamer.manifest import STRICT, checksum
 from hexamer.model import NucleotideTransformer, randomised
+from hexamer.model.checkpoint import describe_origin
 
 HoldOut = Literal["people", "groups", "genes"]
 
@@ -276,6 +278,21 @@ class Study:
                 if name in places:
                     said[i] = given.values[rows[0], places[name]]
         return said
+
+    def describe(self) -> dict[str, Any]:
+        """Tell all that results depend on."""
+        digest = hashlib.sha256(self.expression.values.tobytes())
+        digest.update(self.expression.genes.to_csv(index=False).encode() + "\n".join(self.expression.samples).encode())
+        for name, given in self.given.items():
+            digest.update(name.encode() + given.values.tobytes() + "\n".join(given.samples).encode())
+            digest.update(given.genes.to_csv(index=False).encode())
+        cohort, reader = self.cohort, self.readers.get(PRETRAINED)
+        facts: dict[str, Any] = {"settings": asdict(self.settings), "expression": digest.hexdigest()}
+        facts |= {"people": checksum(cohort.file.path), "genome": checksum(cohort.genome.path)}
+        facts |= {"unphased": cohort.unphased, "seed": cohort.seed}
+        facts |= {"encoder": describe_origin(reader.model) if reader else {}}
+        facts |= {"folds": {str(seed): held.tolist() for seed, held in self.folds.items()}}
+        return facts
 
     def close(self) -> None:
         """Close the files of kept vectors."""

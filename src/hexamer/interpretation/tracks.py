@@ -4,21 +4,21 @@ Regions are read in pieces, each kept in a folder until all are there, from whic
 base is covered once. Not here: what is expected (`profiles`).
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hexamer.effects import ScoreSettings
-from hexamer.errors import InputError, OutputError, SettingsError
+from hexamer.errors import InputError, SettingsError
 from hexamer.genome import Genome, Interval
 from hexamer.interpretation.profiles import profile_region
-from hexamer.manifest import checksum, write_atomically, write_json
+from hexamer.manifest import checksum, open_parts, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
 from hexamer.tokens.alphabet import BASES
 
@@ -120,9 +120,13 @@ def write_tracks(
     if not pieces:
         raise SettingsError("no interval has a base; a region, or a BED with some, would work")
     prefix = Path(prefix)
-    facts = {"settings": asdict(settings), "model": describe_model(model), "genome": checksum(genome.path)}
+    facts: dict[str, Any] = {
+        "settings": asdict(settings),
+        "model": describe_model(model),
+        "genome": checksum(genome.path),
+    }
     facts["pieces"] = [piece.region for piece in pieces]
-    parts = _open_parts(prefix, json.loads(write_json(facts)))
+    parts = open_parts(prefix.with_name(f"{prefix.name}.parts"), facts)
     for number, piece in enumerate(pieces):
         place = parts / f"{number:06d}.npy"
         if not place.exists():
@@ -141,25 +145,6 @@ def write_tracks(
         written.append(path)
     shutil.rmtree(parts)
     return written
-
-
-def _open_parts(prefix: Path, facts: dict[str, object]) -> Path:
-    """Make the folder of pieces, or find that it is of this run."""
-    parts = prefix.with_name(f"{prefix.name}.parts")
-    told = parts / "run.json"
-    try:
-        parts.mkdir(exist_ok=True)
-        if not told.exists() and not any(parts.iterdir()):
-            with write_atomically(told) as temporary:
-                temporary.write_text(json.dumps(facts), encoding="utf-8")
-        known = json.loads(told.read_text(encoding="utf-8"))
-    except ValueError:
-        known = None
-    except OSError as problem:
-        raise OutputError(f"{parts}: cannot be made ({problem.strerror}); another --out would work") from None
-    if known != facts:
-        raise SettingsError(f"{parts}: holds pieces of another run; without it, or with another --out, it would work")
-    return parts
 
 
 def _values(parts: Path, pieces: Sequence[Interval], column: int) -> Iterator[tuple[str, int, int, float]]:
