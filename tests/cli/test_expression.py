@@ -108,6 +108,20 @@ def test_models_are_fitted_and_asked(run, files, model_folder, tmp_path):
     assert "rows over a site at which somebody varies" in said
 
 
+def test_a_command_that_was_stopped_says_that_it_goes_on(run, files, tmp_path, monkeypatch):
+    path, inputs = files
+    options = ("--methods", "ridge", "--seeds", "0", "--window", "400")
+
+    def stop(self, row):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr("hexamer.expression.study.Study.judge_gene", stop)
+        code, _, said = run("predict-expression", "evaluate", path, *inputs, "-o", tmp_path / "s", *options)
+    assert (code, said.splitlines()[-1]) == (130, "hexamer: stopped; the same command goes on from here")
+    assert run("predict-expression", "evaluate", path, *inputs, "-o", tmp_path / "s", *options)[0] == 0
+
+
 MISTAKES = {
     "a method that does not exist": ("evaluate {e} {i} -o {t}/s --methods lasso", "elastic-net, ridge"),
     "a layer that is no number": ("evaluate {e} {i} -o {t}/s --layers last", "2,4,6"),

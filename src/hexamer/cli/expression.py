@@ -150,7 +150,7 @@ def evaluate(
             advance(count)
 
         study = Study(measured, cohort, settings, model=encoder, groups=told, given=given)
-        with study, counter("genes") as advance:
+        with study, counter("genes", goes_on=True) as advance:
             advance.expect(len(measured.genes))
             found = evaluate_expression(study, out, advance=tell)
     if any(known):
@@ -240,7 +240,7 @@ def fit(
     encoder = _load(settings, model, device)
     with (
         _measured_people(expression, people, genome, annotation, unphased) as (measured, cohort),
-        counter("genes") as advance,
+        counter("genes", goes_on=True) as advance,
     ):
         advance.expect(len(measured.genes))
         fitted = fit_expression(

@@ -285,7 +285,7 @@ def write_tracks(
         intervals = _intervals(regions, bed)
     merged = merge_intervals(reference, intervals)
     encoder = load_model(model, device=device)
-    with counter("bases") as advance:
+    with counter("bases", goes_on=True) as advance:
         advance.expect(sum(each.end - each.start for each in merged))
         written = write(encoder, reference, merged, out, settings=settings, advance=lambda count: advance(count))
     facts: dict[str, Any] = {"settings": settings, "model": describe_model(encoder), "genome": describe_file(genome)}

@@ -38,10 +38,15 @@ def tell_count(kind: str, done: float, total: float | None, seconds: float) -> s
 
 
 @contextmanager
-def counter(what: str) -> Iterator[Count]:
-    """Count and speed on stderr."""
-    with counters(what) as (advance,):
-        yield advance
+def counter(what: str, *, goes_on: bool = False) -> Iterator[Count]:
+    """Count and speed on stderr; of work that goes on from where it was stopped, say so when it is."""
+    try:
+        with counters(what) as (advance,):
+            yield advance
+    except KeyboardInterrupt:
+        if not goes_on:
+            raise
+        raise KeyboardInterrupt("stopped; the same command goes on from here") from None
 
 
 @contextmanager
