@@ -27,6 +27,7 @@ PUBLIC = [
     "build_corpus",
     "build_splice_suite",
     "calibrate",
+    "dependency_map",
     "embed",
     "evaluate_effects",
     "evaluate_expression",

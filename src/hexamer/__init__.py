@@ -23,6 +23,7 @@ _HOMES = {
     "build_corpus": "hexamer.tokens",
     "build_splice_suite": "hexamer.benchmark",
     "calibrate": "hexamer.effects",
+    "dependency_map": "hexamer.interpretation",
     "embed": "hexamer.embeddings",
     "evaluate_effects": "hexamer.effects",
     "evaluate_expression": "hexamer.expression",

@@ -34,6 +34,7 @@ COMMANDS = [
     "attention-map",
     "attention-elements",
     "saturation-mutagenesis",
+    "dependency-map",
     "write-tracks",
     "doctor",
 ]
@@ -92,6 +93,7 @@ OWN = (
     "attention-map",
     "attention-elements",
     "saturation-mutagenesis",
+    "dependency-map",
     "write-tracks",
     "doctor",
 )

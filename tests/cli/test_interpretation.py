@@ -116,7 +116,19 @@ def test_tracks_of_a_region_and_of_contigs(run, fasta, model_folder, tmp_path):
     assert sum(last - first for first, last, _ in file.records("short", 0, 40)) == 36
 
 
+def test_a_dependency_map_and_its_figure(run, fasta, model_folder, tmp_path):
+    out, figure = tmp_path / "d.tsv", tmp_path / "d.svg"
+    options = ("--window", "300", "-m", model_folder, "--figure", figure)
+    code, _, said = run("dependency-map", "-g", fasta, "-r", "20:3001-3030", "-o", out, *options)
+    assert code == 0, said
+    table = pd.read_csv(out, sep="\t")
+    assert len(table) == 30 * 24
+    assert table["strength"].min() >= 0
+    assert "what is expected here" in figure.read_text()
+
+
 MISTAKES = {
+    "a region that is too long": ("dependency-map -g {f} -r 20:1-700 -o {t}/d.tsv", "700 bases; 1 to"),
     "contigs and regions": ("write-tracks -g {f} -r 20:1-60 --contigs all -o {t}/x", "one of them would work"),
     "a contig that does not exist": ("write-tracks -g {f} --contigs 99 -o {t}/x", "99"),
     "nothing to look into": ("attention-map -o {t}/m.npz", "--genome with --regions or --bed, or --fasta"),

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from hexamer.errors import OutputError
-from hexamer.report import draw_attention, draw_attention_elements, draw_letters, draw_mutagenesis
+from hexamer.report import draw_attention, draw_attention_elements, draw_dependency, draw_letters, draw_mutagenesis
 
 
 def changes(places=30):
@@ -53,3 +53,10 @@ def test_letters_below_the_line_and_none():
 def test_other_endings_are_refused(tmp_path, draw):
     with pytest.raises(OutputError, match=r"\.png or \.svg"):
         draw(tmp_path / "m.pdf")
+
+
+@pytest.mark.parametrize("size", [12, 90])
+def test_a_dependency_map_has_letters_where_there_is_room(tmp_path, size):
+    axis = draw_dependency(np.full((size, size), np.nan), "A" * size, tmp_path / "d.png", first=99, title="mine")
+    assert axis.get_xlim() == (99.5, 99.5 + size)
+    assert ([text.get_text() for text in axis.get_xticklabels()] == ["A"] * size) == (size == 12)

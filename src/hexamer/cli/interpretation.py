@@ -246,6 +246,55 @@ def saturation_mutagenesis(
 
 @commands.command(
     epilog=examples(
+        "hexamer dependency-map --genome hg38.fa --regions chr5:1,295,100-1,295,250 --out tert.tsv --figure tert.png",
+        "hexamer dependency-map -g sacCer3.fa -r chrI:139,151-139,254 -o trna.tsv.gz --window 6000",
+    )
+)
+def dependency_map(
+    genome: GenomeOption,
+    regions: Annotated[str, typer.Option("--regions", "-r", help="One region of at most 600 bases.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .tsv, .tsv.gz or .parquet.")],
+    window: Annotated[int, typer.Option(help="Bases that the model reads, the region in their middle.")] = 1200,
+    figure: FigureOption = None,
+    model: ModelOption = "hexamer-tiny",
+    device: DeviceOption = "auto",
+) -> None:
+    """Find which base changes what is expected where.
+
+    Every base is substituted in turn; a row for each pair of bases (pos_changed, pos_expected, from 1) with the largest
+    change of log odds. Bases of one token have none.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from hexamer.genome import Genome, Interval
+    from hexamer.interpretation import dependency_map as read_dependency
+    from hexamer.manifest import describe_file, write_manifest
+    from hexamer.model import describe_model, load_model
+    from hexamer.report import check_figure_path, check_table_path, draw_dependency, write_table
+
+    check_table_path(out)
+    if figure is not None:
+        check_figure_path(figure)
+    interval, reference = Interval.parse(regions), Genome(genome)
+    encoder = load_model(model, device=device)
+    with counter("substitutions") as advance:
+        advance.expect(3 * (interval.end - interval.start))
+        found = read_dependency(encoder, reference, interval, window=window, advance=lambda count: advance(count))
+    rows, columns = np.nonzero(np.isfinite(found.strengths))
+    pairs = {"chrom": reference.resolve(interval.chrom), "pos_changed": interval.start + 1 + rows}
+    table = pd.DataFrame(pairs | {"pos_expected": interval.start + 1 + columns})
+    write_table(table.assign(strength=found.strengths[rows, columns].astype(np.float32)), out)
+    facts: dict[str, Any] = {"model": describe_model(encoder), "genome": describe_file(genome)}
+    write_manifest(out.with_name(out.name + ".manifest.json"), **facts, region=interval.region, window=window)
+    if figure is not None:
+        draw_dependency(found.strengths, found.sequence, figure, first=interval.start, title=interval.region)
+        say(f"wrote {figure}")
+    say(f"wrote {out}")
+
+
+@commands.command(
+    epilog=examples(
         "hexamer write-tracks --genome hg38.fa --regions chr20:1,000,001-1,100,000 --out chr20",
         "hexamer write-tracks -g sacCer3.fa --contigs chrI,chrII --out yeast --phases 1",
     )

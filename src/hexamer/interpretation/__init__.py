@@ -1,6 +1,7 @@
 """Which bases matter, and why: attention, mutagenesis, and what is expected at every base."""
 
 from hexamer.interpretation.attention_maps import attention_map, choose_heads, write_attention
+from hexamer.interpretation.dependency import dependency_map
 from hexamer.interpretation.element_attention import AttentionSettings, attention_elements
 from hexamer.interpretation.mutagenesis import measure_agreement, saturation_mutagenesis
 from hexamer.interpretation.profiles import profile_region
@@ -13,6 +14,7 @@ __all__ = [
     "attention_elements",
     "attention_map",
     "choose_heads",
+    "dependency_map",
     "measure_agreement",
     "profile_region",
     "read_stretch",

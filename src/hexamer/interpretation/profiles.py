@@ -187,6 +187,23 @@ def _of_bases(tokens: npt.NDArray[np.int64], logs: Logs, k: int) -> tuple[Values
     others = tokens[:, None, None] + (np.arange(len(BASES)) - digits[..., None]) * powers[:, None]
     rows = np.arange(len(tokens))[:, None, None]
     ratios = logs[rows, others].astype(np.float64) - logs[rows[..., 0], tokens[:, None]][..., None]
+    return ratios, expected_bases(logs, k)
+
+
+def expected_bases(logs: Logs, k: int) -> Values:
+    """Sum the probabilities of all k-mers that have a base at a place.
+
+    Parameters
+    ----------
+    logs : float32 array [T, 4 ** k]
+        Natural logarithms.
+    k : int
+
+    Returns
+    -------
+    float64 array [T, k, 4]
+        In the order of `BASES`.
+    """
     cube = np.exp(logs.astype(np.float64)).reshape(-1, *([len(BASES)] * k))
-    expected = [cube.sum(axis=tuple(j + 1 for j in range(k) if j != place)) for place in range(k)]
-    return ratios, np.stack(expected, axis=1)
+    sums = [cube.sum(axis=tuple(j + 1 for j in range(k) if j != place)) for place in range(k)]
+    return np.stack(sums, axis=1)

@@ -4,7 +4,13 @@ from hexamer.report.benchmarks import draw_benchmark, draw_curves, draw_layers
 from hexamer.report.corpora import explain_corpus, show_corpus
 from hexamer.report.expression import draw_expression
 from hexamer.report.figures import check_figure_path, draw_effects, draw_evaluation, draw_training
-from hexamer.report.interpretation import draw_attention, draw_attention_elements, draw_letters, draw_mutagenesis
+from hexamer.report.interpretation import (
+    draw_attention,
+    draw_attention_elements,
+    draw_dependency,
+    draw_letters,
+    draw_mutagenesis,
+)
 from hexamer.report.tables import (
     check_table_path,
     explain_evaluation,
@@ -21,6 +27,7 @@ __all__ = [
     "draw_attention_elements",
     "draw_benchmark",
     "draw_curves",
+    "draw_dependency",
     "draw_effects",
     "draw_evaluation",
     "draw_expression",

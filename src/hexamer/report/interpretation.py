@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BASE_COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
+_LETTERS = 60  # bases of a region whose letters are written along its axes
 _FLAT: Any = STYLE | {"axes.spines.bottom": False}
 
 
@@ -133,6 +134,69 @@ def draw_attention_elements(table: pd.DataFrame, path: str | Path | None = None,
         if path is not None:
             save_figure(figure, path)
     return axes[: len(names)]
+
+
+def draw_dependency(
+    strengths: "np.ndarray[Any, np.dtype[np.float64]]",
+    sequence: str,
+    path: str | Path | None = None,
+    *,
+    first: int = 0,
+    title: str = "",
+) -> "Axes":
+    """Draw a dependency map: what changes at the base of a column, if the base of a row is another.
+
+    Parameters
+    ----------
+    strengths : float64 array [L, L]
+        As `DependencyMap.strengths`.
+    sequence : str
+        Its L bases, written along the axes of short regions.
+    path : str or Path, optional
+        `.png` or `.svg`.
+    first : int
+        Place of the first base, 0-based.
+    title : str
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    OutputError
+        If the figure has another ending or cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    if path is not None:
+        check_figure_path(path)
+    with rc_context(_FLAT):
+        figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+        axis = figure.subplots()
+        known = strengths[np.isfinite(strengths)]
+        shown = axis.imshow(
+            strengths, cmap="viridis", vmin=0, vmax=float(np.quantile(known, 0.99)) if known.size else 1.0,
+            extent=(first + 0.5, first + len(sequence) + 0.5, first + len(sequence) + 0.5, first + 0.5),
+            interpolation="nearest",
+        )  # fmt: skip
+        figure.colorbar(shown, ax=axis, shrink=0.8, label="largest change of log odds")
+        axis.set_xlabel("what is expected here")
+        axis.set_ylabel("if this base is another")
+        axis.ticklabel_format(useOffset=False, style="plain")
+        if len(sequence) <= _LETTERS:
+            places = np.arange(first + 1, first + len(sequence) + 1)
+            axis.set_xticks(places, list(sequence), fontsize=6)
+            axis.set_yticks(places, list(sequence), fontsize=6)
+        else:
+            axis.tick_params(axis="x", rotation=30)
+        axis.tick_params(length=0)
+        if title:
+            axis.set_title(title, loc="left", fontsize=10)
+        if path is not None:
+            save_figure(figure, path)
+    return axis
 
 
 def draw_mutagenesis(
