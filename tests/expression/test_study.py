@@ -9,6 +9,7 @@ from hexamer.errors import InputError, SettingsError
 from hexamer.expression.pooled import judge_pooled
 from hexamer.expression.study import Study
 from hexamer.manifest import write_json
+from hexamer.model import NucleotideTransformer
 
 
 def judge(study, settings, **options):
@@ -152,3 +153,14 @@ def test_what_results_depend_on(study):
         with Study(expression, cohort, settings, **options) as made:
             facts.append(write_json(made.describe()))
     assert len(set(facts)) == 4
+
+
+def test_an_encoder_of_random_weights_is_told_by_its_sizes(study, model):
+    expression, cohort = study
+    settings = replace(SETTINGS, methods=("random-linear-head",))
+    other = NucleotideTransformer(replace(model.config, width=8))
+    told = []
+    for encoder in (model, other):
+        with Study(expression, cohort, settings, model=encoder, cache=False) as made:
+            told.append(write_json(made.describe()))
+    assert told[0] != told[1]

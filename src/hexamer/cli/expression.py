@@ -25,7 +25,7 @@ from hexamer.errors import SettingsError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hexamer.expression import Expression, StudySettings
+    from hexamer.expression import Expression, StudyRun, StudySettings
     from hexamer.genome import Cohort
 
 commands = typer.Typer()
@@ -121,12 +121,9 @@ def evaluate(
 
     Correlations across individuals, gene by gene, with permutation p; in pairs; and, apart, across genes.
     """
-    import pandas as pd
-
     from hexamer.expression import Study, evaluate_expression, read_groups, read_predictions
     from hexamer.manifest import describe_file, write_manifest
     from hexamer.model import describe_model
-    from hexamer.report import draw_expression, write_table
 
     check_folder(out)
     chosen: dict[str, Any] = {"methods": split_names(methods), "seeds": [_number(text) for text in split_names(seeds)]}
@@ -155,32 +152,13 @@ def evaluate(
             found = evaluate_expression(study, out, advance=tell)
     if any(known):
         say(f"{sum(known):,} genes were there from a run before")
-    judged = [name for name in settings.methods if name in set(found.genes["method"])]
-    reference = "elastic-net" if "elastic-net" in judged else judged[0]
-    summary, differences = found.summary(), found.differences(reference)
-    skipped = pd.DataFrame(found.skipped.items(), columns=["gene_id", "reason"])
-    for name, table in (
-        ("genes", pd.concat([found.genes.assign(reason=""), skipped], ignore_index=True)),
-        ("summary", summary),
-        ("differences", differences),
-        ("across_genes", found.across),
-    ):
-        write_table(_shorter(table), out / f"{name}.tsv")
-    write_table(_shorter(found.predictions), out / "predictions.parquet")
-    if told is not None:
-        write_table(_shorter(found.by_group(told, measured.samples)), out / "groups.tsv")
-    title = f"{found.genes['gene_id'].nunique()} genes in {len(measured.samples)} people, held out"
-    draw_expression(found.means(), out / "methods.png", reference=reference, title=title)
+    _write_study(found, settings, out, told, measured.samples)
     facts: dict[str, Any] = {"settings": settings, "unphased": unphased, "skipped": found.skipped}
     facts |= {"annotation": describe_file(annotation)} if annotation else {}
     facts |= {"expression": describe_file(expression), "people": describe_file(people), "genome": describe_file(genome)}
     facts |= {"predicted": {name: describe_file(path) for name, path in tables}}
     facts |= {"model": describe_model(encoder)} if encoder else {}
     write_manifest(out / "manifest.json", **facts, samples=measured.samples, haplotypes=found.counts)
-    typer.echo(summary.to_string(index=False, float_format=lambda x: f"{x:.3f}"))
-    if len(differences):
-        typer.echo(f"\nminus {reference}, gene by gene")
-        typer.echo(differences.to_string(index=False, float_format=lambda x: f"{x:.3g}"))
     _say_skipped(found.skipped)
     _say_haplotypes(found.counts)
     say(f"wrote {out}")
@@ -341,6 +319,36 @@ def _measured_people(
     say(f"{len(matched.both):,} people, {len(measured.genes):,} genes")
     with Cohort(people, reference, samples=matched.both, unphased=unphased) as cohort:  # type: ignore[arg-type]
         yield measured.take(matched.both), cohort
+
+
+def _write_study(
+    found: "StudyRun", settings: "StudySettings", out: Path, groups: list[str] | None, samples: tuple[str, ...]
+) -> None:
+    """Write the tables and the figure of a comparison, and print what it comes to."""
+    import pandas as pd
+
+    from hexamer.report import draw_expression, write_table
+
+    judged = [name for name in settings.methods if name in set(found.genes["method"])]
+    reference = "elastic-net" if "elastic-net" in judged else judged[0]
+    summary, differences = found.summary(), found.differences(reference)
+    skipped = pd.DataFrame(found.skipped.items(), columns=["gene_id", "reason"])
+    for name, table in (
+        ("genes", pd.concat([found.genes.assign(reason=""), skipped], ignore_index=True)),
+        ("summary", summary),
+        ("differences", differences),
+        ("across_genes", found.across),
+    ):
+        write_table(_shorter(table), out / f"{name}.tsv")
+    write_table(_shorter(found.predictions), out / "predictions.parquet")
+    if groups is not None:
+        write_table(_shorter(found.by_group(groups, samples)), out / "groups.tsv")
+    title = f"{found.genes['gene_id'].nunique()} genes in {len(samples)} people, held out"
+    draw_expression(found.means(), out / "methods.png", reference=reference, title=title)
+    typer.echo(summary.to_string(index=False, float_format=lambda x: f"{x:.3f}"))
+    if len(differences):
+        typer.echo(f"\nminus {reference}, gene by gene")
+        typer.echo(differences.to_string(index=False, float_format=lambda x: f"{x:.3g}"))
 
 
 def _learnt_from(models: Path) -> set[str]:

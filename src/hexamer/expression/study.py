@@ -151,7 +151,7 @@ class Study:
             raise InputError(f"expression of the cohort: {told}; a cohort of those in both files would work")
         self.expression, self.cohort, self.settings = expression.take(cohort.samples), cohort, settings
         self.given, self._groups = given or {}, np.array(groups if groups is not None else [], dtype=object)
-        self.readers: dict[str, FeatureReader] = {}
+        self._model, self.readers = model, dict[str, FeatureReader]()
         wanted = {parse_method(name).encoder for name in settings.methods if parse_method(name).is_head}
         if model is not None:
             encoders = {name: model if name == PRETRAINED else randomised(model) for name in sorted(wanted)}
@@ -286,11 +286,13 @@ class Study:
         for name, given in self.given.items():
             digest.update(name.encode() + given.values.tobytes() + "\n".join(given.samples).encode())
             digest.update(given.genes.to_csv(index=False).encode())
-        cohort, reader = self.cohort, self.readers.get(PRETRAINED)
+        cohort, model = self.cohort, self._model
         facts: dict[str, Any] = {"settings": asdict(self.settings), "expression": digest.hexdigest()}
         facts |= {"people": checksum(cohort.file.path), "genome": checksum(cohort.genome.path)}
         facts |= {"unphased": cohort.unphased, "seed": cohort.seed}
-        facts |= {"encoder": describe_origin(reader.model) if reader else {}}
+        facts |= {
+            "encoder": describe_origin(model) | {"config": asdict(model.config)} if model and self.readers else {}
+        }
         facts |= {"folds": {str(seed): held.tolist() for seed, held in self.folds.items()}}
         return facts
 

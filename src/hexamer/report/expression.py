@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hexamer.report.figures import COLOURS, STYLE, check_figure_path, save_figure
+from hexamer.report.figures import COLOURS, STYLE, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,17 +35,12 @@ def draw_expression(means: pd.DataFrame, path: str | Path, *, reference: str, ti
     OutputError
         If the figure has another ending or cannot be written.
     """
-    from matplotlib import rc_context  # 300 ms, for figures only
-    from matplotlib.figure import Figure
-
-    check_figure_path(path)
     wide = means.pivot(index="gene_id", columns="method", values="pearson")
     others = [name for name in dict.fromkeys(means["method"]) if name != reference]
     low, high = min(-0.1, np.nanmin(wide.to_numpy())) - 0.05, max(0.3, np.nanmax(wide.to_numpy())) + 0.05
     rows = -(-max(1, len(others)) // _COLUMNS)
     columns = min(max(1, len(others)), _COLUMNS)
-    with rc_context(STYLE | {"axes.spines.left": True}):
-        figure = Figure(figsize=(0.6 + 2.5 * columns, 0.5 + 2.6 * rows), layout="constrained")
+    with drawing(path, (0.6 + 2.5 * columns, 0.5 + 2.6 * rows), style=STYLE | {"axes.spines.left": True}) as figure:
         axes = figure.subplots(rows, columns, squeeze=False, sharey=True).reshape(-1)
         if not others:
             _draw_alone(axes[0], wide[reference].dropna().sort_values(), reference)
@@ -68,7 +63,6 @@ def draw_expression(means: pd.DataFrame, path: str | Path, *, reference: str, ti
         figure.supylabel("r across individuals", fontsize=9)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        save_figure(figure, path)
 
 
 def _draw_alone(axis: "Axes", r: "pd.Series[float]", name: str) -> None:

@@ -5,7 +5,8 @@ can be told apart by the colour-blind.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from hexamer.report.tables import check_ending
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FIGURES = (".png", ".svg")
 
@@ -160,6 +162,40 @@ def draw_training(records: Sequence[Mapping[str, Any]], path: str | Path, *, tit
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         save_figure(figure, path)
+
+
+@contextmanager
+def drawing(path: str | Path | None, size: tuple[float, float], *, style: Any = STYLE) -> "Iterator[Figure]":
+    """Draw a figure and, asked to, write it when the block ends well.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        `.png` or `.svg`.
+    size : (float, float)
+        Width and height in inches.
+    style : dict
+        Settings of matplotlib.
+
+    Yields
+    ------
+    Figure
+
+    Raises
+    ------
+    OutputError
+        If the figure has another ending, before anything is drawn, or cannot be written.
+    """
+    from matplotlib import rc_context  # 300 ms, for figures only
+    from matplotlib.figure import Figure
+
+    if path is not None:
+        check_figure_path(path)
+    with rc_context(style):
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure
+        if path is not None:
+            save_figure(figure, path)
 
 
 def save_figure(figure: Any, path: str | Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hexamer.report.figures import STYLE, check_figure_path, save_figure
+from hexamer.report.figures import STYLE, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,13 +49,7 @@ def draw_attention(
     OutputError
         If the figure has another ending or cannot be written.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    if path is not None:
-        check_figure_path(path)
-    with rc_context(_FLAT):
-        figure = Figure(figsize=(4.6, 4.0), layout="constrained")
+    with drawing(path, (4.6, 4.0), style=_FLAT) as figure:
         axis = figure.subplots()
         edges = (first, first + len(weights) if last is None else last)
         shown = axis.imshow(
@@ -70,8 +64,6 @@ def draw_attention(
         axis.tick_params(axis="x", rotation=30)
         if title:
             axis.set_title(title, loc="left", fontsize=10)
-        if path is not None:
-            save_figure(figure, path)
     return axis
 
 
@@ -96,19 +88,13 @@ def draw_attention_elements(table: pd.DataFrame, path: str | Path | None = None,
     OutputError
         If the figure has another ending or cannot be written.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    if path is not None:
-        check_figure_path(path)
     names = list(dict.fromkeys(table["element"]))
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log2((table["share"] / table["background"]).to_numpy())
     ratios = np.where(table["z"].notna(), ratios.clip(-3, 3), np.nan)
-    with rc_context(_FLAT):
-        figure = Figure(figsize=(0.8 + 1.9 * columns, 0.6 + 1.9 * rows), layout="constrained")
+    with drawing(path, (0.8 + 1.9 * columns, 0.6 + 1.9 * rows), style=_FLAT) as figure:
         axes = list(figure.subplots(rows, columns, squeeze=False).reshape(-1))
         for axis, name in zip(axes, names, strict=False):
             own = table.assign(ratio=ratios)[table["element"] == name]
@@ -131,8 +117,6 @@ def draw_attention_elements(table: pd.DataFrame, path: str | Path | None = None,
         figure.colorbar(shown, ax=axes, shrink=0.7, label="log2 of share over\nbackground (dot: enriched)")
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        if path is not None:
-            save_figure(figure, path)
     return axes[: len(names)]
 
 
@@ -167,13 +151,7 @@ def draw_dependency(
     OutputError
         If the figure has another ending or cannot be written.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    if path is not None:
-        check_figure_path(path)
-    with rc_context(_FLAT):
-        figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    with drawing(path, (5.2, 4.6), style=_FLAT) as figure:
         axis = figure.subplots()
         known = strengths[np.isfinite(strengths)]
         shown = axis.imshow(
@@ -194,8 +172,6 @@ def draw_dependency(
         axis.tick_params(length=0)
         if title:
             axis.set_title(title, loc="left", fontsize=10)
-        if path is not None:
-            save_figure(figure, path)
     return axis
 
 
@@ -224,19 +200,13 @@ def draw_mutagenesis(
     OutputError
         If the figure has another ending or cannot be written.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    if path is not None:
-        check_figure_path(path)
     changes = table[(table["ref"].str.len() == 1) & (table["alt"].str.len() == 1)]
     places = np.sort(changes["pos"].unique())
     grid = changes.pivot(index="alt", columns="pos", values=score).reindex(index=list("ACGT"), columns=places)
     reference = changes.drop_duplicates("pos").set_index("pos")["ref"].reindex(places)
     means = -grid.mean(axis=0) if score.startswith("llr") else grid.mean(axis=0)
     reach = float(np.nanmax(np.abs(grid.to_numpy()))) or 1.0
-    with rc_context(_FLAT):
-        figure = Figure(figsize=(max(4.0, min(20.0, 1.2 + 0.09 * len(places))), 2.8), layout="constrained")
+    with drawing(path, (max(4.0, min(20.0, 1.2 + 0.09 * len(places))), 2.8), style=_FLAT) as figure:
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1.2, 1])
         draw_letters(top, places.tolist(), reference.tolist(), means.tolist())
         top.set_ylabel("importance" if score.startswith("llr") else f"mean {score}")
@@ -255,8 +225,6 @@ def draw_mutagenesis(
         figure.colorbar(shown, ax=bottom, label=score)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-        if path is not None:
-            save_figure(figure, path)
     return top, bottom
 
 
