@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from hexamer.cli import (
+    attention,
     benchmark,
     classifier,
     doctor,
@@ -41,6 +42,7 @@ TOPICS = (
     splicing,
     people,
     expression,
+    attention,
     interpretation,
     doctor,
 )
