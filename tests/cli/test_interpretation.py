@@ -1,9 +1,11 @@
 import json
+import random
 
 import numpy as np
 import pandas as pd
 import pybigtools
 import pytest
+from tests.conftest import write_people
 
 from hexamer.effects import score_variants
 from hexamer.genome import Genome, Interval
@@ -27,7 +29,7 @@ def test_every_change_has_the_score_of_score_variants(run, fasta, model_folder, 
     assert figure.read_text().startswith("<?xml")
     code, _, said = run("saturation-mutagenesis", "-g", fasta, "-o", out, *options, "--fast")
     assert code == 0, said
-    assert "fast against exact, 60 substitutions: Pearson" in said
+    assert "fast against exact, 60 substitutions of 20:1001-1060: Pearson" in said
     assert len(pd.read_csv(out, sep="\t")) == 60 * 3
 
 
@@ -80,3 +82,82 @@ def test_a_mistake_is_one_line(run, fasta, model_folder, tmp_path, case):
     assert code == 2, said
     assert part in said
     assert list(tmp_path.iterdir()) == []
+
+
+LETTERS = "".join(random.Random(3).choice("ACGT") for _ in range(1500))
+INSERTED = LETTERS[599] + "GATTACA"
+RECORDS = [
+    f"20\t600\t.\t{LETTERS[599]}\t{INSERTED}\t.\t.\t.\tGT\t0|0\t1|0",
+    f"20\t620\t.\t{LETTERS[619:623]}\t{LETTERS[619]}\t.\t.\t.\tGT\t0|0\t1|0",
+]
+
+
+@pytest.fixture
+def people(tmp_path):
+    vcf, genome = write_people(tmp_path, RECORDS, ("ann", "bob"), LETTERS)
+    with genome:
+        return vcf, genome.path
+
+
+WAYS = {
+    "saturation-mutagenesis": ("--window", 300, "--phases", 2),
+    "dependency-map": ("--window", 300),
+}
+
+
+@pytest.mark.parametrize("command", WAYS)
+def test_a_person_who_is_the_reference_has_its_numbers(run, people, model_folder, tmp_path, command):
+    vcf, genome = people
+    asked = (command, "--genome", genome, "-m", model_folder, "-r", "20:581-640", *WAYS[command])
+    one, two = tmp_path / "one.tsv", tmp_path / "two.tsv"
+    code, _, said = run(*asked, "-o", one)
+    assert code == 0, said
+    code, _, said = run(*asked, "-o", two, "--people", vcf, "--person", "ann:1")
+    assert code == 0, said
+    reference, person = pd.read_csv(one, sep="\t"), pd.read_csv(two, sep="\t")
+    counts = [name for name in person if "inserted" in name]
+    assert counts
+    assert not person[counts].to_numpy().any()
+    pd.testing.assert_frame_equal(person.drop(columns=counts), reference)
+
+
+def test_changes_of_what_a_person_has_inserted(run, people, model_folder, tmp_path):
+    vcf, genome = people
+    out, figure = tmp_path / "p.tsv", tmp_path / "p.png"
+    asked = ("saturation-mutagenesis", "-g", genome, "-m", model_folder, "-r", "20:591-640", "--window", 300)
+    code, _, said = run(*asked, "-o", out, "--people", vcf, "--person", "bob:1", "--figure", figure)
+    assert code == 0, said
+    table = pd.read_csv(out, sep="\t").query("ref.str.len() == 1 and alt.str.len() == 1")
+    bases = table.drop_duplicates(["pos", "inserted"])
+    assert "".join(bases["ref"]) == LETTERS[590:599] + INSERTED + LETTERS[600:620] + LETTERS[623:640]
+    assert bases.query("pos == 600")["inserted"].tolist() == list(range(8))
+    assert not set(table["pos"]) & {621, 622, 623}  # deleted
+    # The same as of a FASTA file of the person's sequence.
+    own = LETTERS[:599] + INSERTED + LETTERS[600:620] + LETTERS[623:]
+    (tmp_path / "own.fa").write_text(f">20\n{own}\n")
+    told = tmp_path / "told.tsv"
+    asked = ("saturation-mutagenesis", "-g", tmp_path / "own.fa", "-m", model_folder, "-r", "20:591-644")
+    code, _, said = run(*asked, "--window", 300, "-o", told)
+    assert code == 0, said
+    same = pd.read_csv(told, sep="\t").query("ref.str.len() == 1 and alt.str.len() == 1")
+    np.testing.assert_array_equal(table["llr"], same["llr"])
+    code, _, said = run(*asked[:1], "--fasta", tmp_path / "own.fa", *asked[3:5], "--window", 300, "-o", told, "--fast")
+    assert code == 0, said
+    assert len(pd.read_csv(told, sep="\t")) == 3 * len(own)
+
+
+def test_tracks_of_a_person_lie_on_the_reference(run, people, model_folder, tmp_path):
+    vcf, genome = people
+    asked = ("write-tracks", "-g", genome, "-m", model_folder, "-r", "20:501-700", "--window", 300, "--phases", 1)
+    found = {}
+    for name, options in (("ref", ()), ("ann", ("ann:2",)), ("bob", ("bob:1",))):
+        more = ("--people", vcf, "--person", *options) if options else ()
+        code, _, said = run(*asked, "-o", tmp_path / name, *more)
+        assert code == 0, said
+        with pybigtools.open(str(tmp_path / f"{name}.entropy.bw")) as file:
+            found[name] = np.full(200, np.nan)
+            for start, end, value in file.records("chr20", 500, 700):
+                found[name][start - 500 : end - 500] = value
+    np.testing.assert_array_equal(found["ann"], found["ref"])
+    assert np.flatnonzero(np.isnan(found["bob"])).tolist() == [120, 121, 122]
+    assert (found["bob"] != found["ref"])[~np.isnan(found["bob"])].any()

@@ -10,13 +10,14 @@ from hexamer.cli.options import DeviceOption, GenomeOption, ModelOption, check_p
 from hexamer.cli.progress import counter
 from hexamer.cli.sources import (
     BedOption,
+    FastaOption,
     FigureOption,
+    OptionalGenomeOption,
     PeopleOption,
     PersonOption,
     RegionsOption,
-    open_source,
+    Sources,
     parse_numbers,
-    read_regions,
 )
 from hexamer.errors import SettingsError
 
@@ -34,10 +35,10 @@ commands = typer.Typer()
 )
 def attention_map(
     out: Annotated[Path, typer.Option("--out", "-o", help="NumPy archive to write, .npz.")],
-    genome: Annotated[Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for regions.")] = None,
+    genome: OptionalGenomeOption = None,
     regions: RegionsOption = None,
     bed: BedOption = None,
-    fasta: Annotated[Path | None, typer.Option(help="Sequences of their own, in place of regions.")] = None,
+    fasta: FastaOption = None,
     people: PeopleOption = None,
     person: PersonOption = None,
     layers: Annotated[str, typer.Option(help="Comma list, from 1, -1 is the last; all by default.")] = "",
@@ -52,16 +53,16 @@ def attention_map(
     Maps of tokens with the places of their bases; rows look at columns. --figure draws the first map.
     """
     from hexamer.interpretation import attention_map as read_attention
-    from hexamer.interpretation import choose_heads, read_stretch, read_stretches, write_attention
-    from hexamer.manifest import describe_file, write_manifest
+    from hexamer.interpretation import choose_heads, write_attention
+    from hexamer.manifest import write_manifest
     from hexamer.model import describe_model, load_model
     from hexamer.report import check_figure_path, draw_attention
 
     check_parent(out)
     if figure is not None:
         check_figure_path(figure)
-    if (fasta is not None) == (genome is not None):
-        raise SettingsError("what to look into: --genome with --regions or --bed, or --fasta, would work")
+    sources = Sources(genome, regions, bed, fasta, people, person)
+    sources.check()
     encoder = load_model(model, device=device)
     chosen: dict[str, Any] = {
         "layers": parse_numbers(layers, "--layers"),
@@ -69,12 +70,7 @@ def attention_map(
         "memory": memory * 2**20,
     }
     each = len(choose_heads(encoder, chosen["layers"], chosen["heads"]))
-    if fasta is not None:
-        stretches = list(read_stretches(fasta))
-    else:
-        assert genome is not None
-        with open_source(genome, people, person) as source:
-            stretches = [read_stretch(source, interval) for interval in read_regions(regions, bed)]
+    stretches = sources.read_stretches()
     with counter("maps") as advance:
         advance.expect(each * len(stretches))
         written = write_attention(out, encoder, stretches, **chosen, advance=lambda count: advance(count))
@@ -87,9 +83,7 @@ def attention_map(
         )
         draw_attention(found.weights, figure, **span, title=f"{first.name}, layer {found.layer}, head {found.head}")
         say(f"wrote {figure}")
-    facts: dict[str, Any] = {"model": describe_model(encoder), "settings": chosen, "person": person or ""}
-    for name, path in (("genome", genome), ("fasta", fasta), ("bed", bed), ("people", people)):
-        facts |= {name: describe_file(path)} if path is not None else {}
+    facts: dict[str, Any] = {"model": describe_model(encoder), "settings": chosen} | sources.describe()
     write_manifest(out.with_name(out.name + ".manifest.json"), **facts, stretches=[s.name for s in stretches])
     say(f"wrote {out}: {written:,} maps of {len(stretches):,} {'stretch' if len(stretches) == 1 else 'stretches'}")
 

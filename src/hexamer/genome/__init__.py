@@ -12,6 +12,7 @@ from hexamer.genome.intervals import Interval, read_intervals
 from hexamer.genome.normalise import Change, left_align, normalise, right_align
 from hexamer.genome.people import PersonalSequence
 from hexamer.genome.people import haplotypes as haplotypes
+from hexamer.genome.spelled import Spelled, SpelledGenome, spell
 from hexamer.genome.spellings import parse_variant
 from hexamer.genome.variant_tables import VariantTable, open_variants
 from hexamer.genome.variants import Record, Variant, VariantFile, read_variants
@@ -28,6 +29,8 @@ __all__ = [
     "Interval",
     "PersonalSequence",
     "Record",
+    "Spelled",
+    "SpelledGenome",
     "Variant",
     "VariantFile",
     "VariantTable",
@@ -42,4 +45,5 @@ __all__ = [
     "read_variants",
     "reverse_complement",
     "right_align",
+    "spell",
 ]

@@ -208,8 +208,9 @@ class Genome:
                 f"interval start {start} end {end} runs off contig {name} of {self.path}, "
                 f"which has {length} bases; expected 0 <= start <= end <= {length}"
             )
-        if start == end:
-            return b""
+        return self._read_letters(name, start, end) if start < end else b""
+
+    def _read_letters(self, name: str, start: int, end: int) -> bytes:
         if self._process != os.getpid():
             self._handle = self._open()
         try:

@@ -116,6 +116,12 @@ def profile_region(
     return Profile(Interval(chrom, start, end), sequence, ratios, probabilities, counts)
 
 
+def window_step(model: NucleotideTransformer, settings: ScoreSettings) -> int:
+    """Give the bases from one window to the next; a multiple of k."""
+    tokens = min(settings.window, model.config.max_bases) // model.config.k
+    return max(1, int(tokens * KEPT)) * model.config.k
+
+
 def _read(
     model: NucleotideTransformer,
     genome: Genome,
@@ -127,8 +133,7 @@ def _read(
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Logs]]:
     """Read one strand in one phase: first base of each whole token, its k-mer, and log p of all k-mers [T, K]."""
     k, length = model.config.k, genome.length(chrom)
-    tokens = min(settings.window, model.config.max_bases) // k
-    keep = max(1, int(tokens * KEPT))
+    tokens, keep = min(settings.window, model.config.max_bases) // k, window_step(model, settings) // k
     start = phase + max(0, (span[0] - phase) // (keep * k)) * keep * k
     for begin in range(start, min(span[1], length - k + 1), keep * k):
         first = max(phase, begin - (tokens - keep + 1) // 2 * k)

@@ -1,7 +1,7 @@
 """What is looked into: a stretch of a genome, of a person's haplotype, or a sequence of a FASTA file.
 
-Every analysis of this folder reads a `Stretch`, so that it works for all of them; its bases know where they lie.
-Not here: what is asked of it.
+Analyses of a sequence alone read a `Stretch`, those that need what lies around it a `Region`, so that both work for all
+three; bases know where they lie on the reference. Not here: what is asked of them.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from hexamer.errors import SequenceError
-from hexamer.genome import Genome, Haplotype, Interval, read_sequences, reverse_complement
+from hexamer.errors import GenomeError, SequenceError
+from hexamer.genome import Genome, Haplotype, Interval, Spelled, read_sequences, reverse_complement, spell
 
 Places = npt.NDArray[np.int64]
 
@@ -29,6 +30,74 @@ class Stretch(NamedTuple):
     """A, C, G, T and N, in the order that it is read."""
     places: Places
     """0-based place on the contig's forward strand of each base, int64 [L]; -1 for bases that a person has inserted."""
+
+
+class Region(NamedTuple):
+    """An interval, and the genome that it is read from: the reference, a FASTA file, or a haplotype spelled out."""
+
+    name: str
+    genome: Genome
+    interval: Interval
+    """On `genome`, whose places are the reference's, or are counted along the haplotype."""
+    spelled: Spelled | None
+    """Where bases lie on the reference, for a haplotype."""
+
+    def to_reference(self, table: pd.DataFrame, column: str = "pos") -> pd.DataFrame:
+        """Write places as the reference's.
+
+        Parameters
+        ----------
+        table : DataFrame
+            With places on `genome`, from 1.
+        column : str
+            Which.
+
+        Returns
+        -------
+        DataFrame
+            The table itself for a genome. For a haplotype a copy with places of the reference, and behind them
+            `inserted` (`{column}_inserted` for columns other than "pos"): 0, or which base it is, from 1, of what the
+            person has inserted behind that place.
+        """
+        if self.spelled is None:
+            return table
+        places, inserted = self.spelled.to_reference(table[column].to_numpy(np.int64) - 1)
+        table = table.assign(**{column: places + 1})
+        name = "inserted" if column == "pos" else f"{column}_inserted"
+        table.insert(list(table.columns).index(column) + 1, name, inserted)
+        return table
+
+
+def find_region(source: Genome | Haplotype, interval: Interval, *, margin: int, step: int = 1) -> Region:
+    """Find an interval in a genome, or in a person's haplotype.
+
+    Parameters
+    ----------
+    source : Genome or Haplotype
+    interval : Interval
+        Of the reference for both.
+    margin, step : int
+        Of a haplotype, as `hexamer.genome.spell`.
+
+    Returns
+    -------
+    Region
+
+    Raises
+    ------
+    GenomeError
+        If the interval is not on the genome, or deleted in the person.
+    VariantError
+        If a person's variants cannot be read there.
+    """
+    name = interval.name or interval.region
+    if isinstance(source, Haplotype):
+        spelled = spell(source, interval, margin=margin, step=step)
+        if spelled.interval is None:
+            raise GenomeError(f"{source!r} has no base of {interval.region}: all are deleted; another would work")
+        return Region(name, spelled.genome, spelled.interval, spelled)
+    source.fetch(interval.chrom, interval.start, interval.end)  # is it there?
+    return Region(name, source, interval, None)
 
 
 def read_stretch(genome: Genome | Haplotype, interval: Interval) -> Stretch:

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from hexamer.effects import ScoreSettings
 from hexamer.errors import InputError, SettingsError
-from hexamer.genome import Genome, Interval
-from hexamer.interpretation.profiles import profile_region
+from hexamer.genome import Genome, Haplotype, Interval, spell
+from hexamer.interpretation.profiles import profile_region, window_step
 from hexamer.manifest import checksum, open_parts, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
 from hexamer.tokens.alphabet import BASES
@@ -27,7 +27,7 @@ TRACKS = (*sorted(BASES), "entropy")
 _PIECE = 30_000  # bases
 
 
-def merge_intervals(genome: Genome, intervals: Iterable[Interval]) -> list[Interval]:
+def merge_intervals(genome: Genome | Haplotype, intervals: Iterable[Interval]) -> list[Interval]:
     r"""Sort intervals by contig and place, and join those that overlap or touch, so that every base is there once.
 
     Parameters
@@ -68,7 +68,7 @@ def merge_intervals(genome: Genome, intervals: Iterable[Interval]) -> list[Inter
 
 def write_tracks(
     model: NucleotideTransformer,
-    genome: Genome,
+    genome: Genome | Haplotype,
     intervals: Iterable[Interval],
     prefix: str | Path,
     *,
@@ -80,7 +80,9 @@ def write_tracks(
     Parameters
     ----------
     model : NucleotideTransformer
-    genome : Genome
+    genome : Genome or Haplotype
+        Of a haplotype, bases are written where they lie on the reference; those that the person has inserted have no
+        place in such a file, and those that are deleted have no value.
     intervals : iterable of Interval
         Whole contigs too; those that overlap are joined.
     prefix : str or Path
@@ -123,17 +125,15 @@ def write_tracks(
     facts: dict[str, Any] = {
         "settings": asdict(settings),
         "model": describe_model(model),
-        "genome": checksum(genome.path),
+        "genome": _describe(genome),
     }
     facts["pieces"] = [piece.region for piece in pieces]
     parts = open_parts(prefix.with_name(f"{prefix.name}.parts"), facts)
     for number, piece in enumerate(pieces):
         place = parts / f"{number:06d}.npy"
         if not place.exists():
-            found = profile_region(model, genome, piece, settings=settings)
-            columns = [found.probabilities[:, BASES.index(base)] for base in TRACKS[:-1]]
             with write_atomically(place) as temporary, temporary.open("wb") as file:
-                np.save(file, np.stack([*columns, found.entropy], axis=1).astype(np.float32))
+                np.save(file, _read_piece(model, genome, piece, settings))
         if advance:
             advance(piece.end - piece.start)
     written = []
@@ -145,6 +145,35 @@ def write_tracks(
         written.append(path)
     shutil.rmtree(parts)
     return written
+
+
+def _describe(genome: Genome | Haplotype) -> str:
+    if isinstance(genome, Haplotype):
+        people = genome.cohort
+        return f"{checksum(people.genome.path)} {checksum(people.file.path)} {genome.sample}:{genome.number}"
+    return checksum(genome.path)
+
+
+def _read_piece(
+    model: NucleotideTransformer, genome: Genome | Haplotype, piece: Interval, settings: ScoreSettings
+) -> npt.NDArray[np.float32]:
+    """Values of a piece of the reference, float32 [L, 5]; NaN where there is none."""
+    values = np.full((len(piece), len(TRACKS)), np.nan, dtype=np.float32)
+    places, own = np.arange(len(piece)), np.ones(len(piece), dtype=np.bool_)
+    interval = piece
+    if isinstance(genome, Haplotype):
+        step = window_step(model, settings)
+        spelled = spell(genome, piece, margin=settings.window + step, step=step)
+        if spelled.interval is None:  # the person has none of these bases
+            return values
+        genome, interval = spelled.genome, spelled.interval
+        places, inserted = spelled.to_reference(np.arange(interval.start, interval.end))
+        own = inserted == 0
+        places = places[own] - piece.start
+    found = profile_region(model, genome, interval, settings=settings)
+    columns = [found.probabilities[:, BASES.index(base)] for base in TRACKS[:-1]]
+    values[places] = np.stack([*columns, found.entropy], axis=1)[own]
+    return values
 
 
 def _values(parts: Path, pieces: Sequence[Interval], column: int) -> Iterator[tuple[str, int, int, float]]:
