@@ -36,6 +36,9 @@ COMMANDS = [
     "saturation-mutagenesis",
     "dependency-map",
     "write-tracks",
+    "attribute",
+    "find-motifs",
+    "project",
     "doctor",
 ]
 GROUPED = ("evaluate", "fit", "predict")
@@ -95,6 +98,9 @@ OWN = (
     "saturation-mutagenesis",
     "dependency-map",
     "write-tracks",
+    "attribute",
+    "find-motifs",
+    "project",
     "doctor",
 )
 

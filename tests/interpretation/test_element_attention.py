@@ -85,3 +85,12 @@ def test_mistakes(model, genome):
         AttentionSettings(above=2.0)
     with pytest.raises(SettingsError, match="key or query"):
         AttentionSettings(side="both")
+
+
+def test_windows_have_no_n(model, genome):
+    beside = pd.DataFrame({"chrom": "20", "start": [3900, 4020, 7000], "end": [3990, 4040, 7050]})
+    settings = AttentionSettings(window=300, windows=3, above=0.02)
+    table = attention_elements(model, genome, {"beside": beside}, settings=settings)
+    assert 1 <= table["windows"].iloc[0] <= 2  # not that in the middle of the gap
+    with pytest.raises(AnnotationError, match="gap: every window of 300 bases on an element holds N"):
+        attention_elements(model, genome, {"gap": beside.iloc[1:2]}, settings=settings)

@@ -7,6 +7,7 @@ import torch
 from hexamer.errors import SequenceError, SettingsError
 from hexamer.model import ModelConfig, NucleotideTransformer, pack, pack_rows, randomised, set_precision
 from hexamer.model.attention import rotary_turn, rotate
+from hexamer.tokens import MASK_ID
 
 ALL = (0, 1, 2, 3)
 MAPS = ((1, 0), (1, 3), (3, 2))
@@ -380,3 +381,17 @@ def test_an_encoder_that_never_learnt_anything(model):
     pairs = list(zip(first.parameters(), second.parameters(), model.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b, _ in pairs)
     assert any(not torch.equal(a, c) for a, _, c in pairs)
+
+
+@pytest.mark.parametrize("layout", ["v1", "v2"])
+def test_vectors_in_place_of_embeddings_are_treated_alike(layout):
+    """Masks too, which v1 zeroes and counts; and gradients reach the vectors, not the frozen weights."""
+    torch.manual_seed(0)
+    config = ModelConfig(layers=2, width=16, heads=2, ffn=32, max_tokens=20, layout=layout)
+    model = NucleotideTransformer(config).requires_grad_(False)
+    packed = pack([np.array([3, 10, MASK_ID, 12]), np.array([3, 13, 14])], torch.device("cpu"))
+    vectors = model.embed_tokens(packed.ids.long()).requires_grad_()
+    found = model.encode(packed, embeddings=vectors).hidden[2]
+    torch.testing.assert_close(found, model.encode(packed).hidden[2], atol=0, rtol=0)
+    (gradient,) = torch.autograd.grad(found.square().sum(), vectors)
+    assert (gradient.abs().sum(1) > 0).tolist() == [row != 2 or layout == "v2" for row in range(7)]

@@ -46,7 +46,7 @@ def test_what_the_numbers_of_an_evaluation_are():
 
 
 def test_mistakes(tmp_path):
-    with pytest.raises(OutputError, match=r"t\.csv: a table is written as \.parquet or \.tsv"):
+    with pytest.raises(OutputError, match=r"t\.csv: a table is written as \.parquet or \.tsv or \.tsv\.gz"):
         check_table_path(tmp_path / "t.csv")
     with pytest.raises(OutputError, match=r"the folder .*no does not exist"):
         write_table(TABLE, tmp_path / "no" / "t.tsv")

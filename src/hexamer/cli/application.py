@@ -13,6 +13,7 @@ import typer
 
 from hexamer.cli import (
     attention,
+    attribution,
     benchmark,
     classifier,
     doctor,
@@ -24,6 +25,7 @@ from hexamer.cli import (
     people,
     prediction,
     pretraining,
+    projection,
     splicing,
     variants,
 )
@@ -44,6 +46,8 @@ TOPICS = (
     expression,
     attention,
     interpretation,
+    attribution,
+    projection,
     doctor,
 )
 """In the order in which `hexamer --help` lists their commands."""

@@ -199,21 +199,26 @@ def compare_shares(on: npt.NDArray[np.int64], pairs: npt.NDArray[np.int64], cove
 def _draw_windows(
     name: str, merged: Mapping[str, Elements], genome: Genome, bases: int, settings: AttentionSettings, number: int
 ) -> list[Interval]:
-    """Draw elements of a class without replacement, each in a random place of its window."""
+    """Draw elements of a class without replacement, each in a random place of its window; windows have no N."""
     rng = np.random.default_rng((settings.seed, number))
     known = [chrom for chrom in merged if chrom in genome and genome.length(chrom) >= bases]
     every = [(chrom, i) for chrom in known for i in range(len(merged[chrom].starts))]
     if not every:
         raise AnnotationError(f"{name}: no element lies on a contig of {bases:,} bases or more; others would work")
-    windows = []
-    for i in rng.permutation(len(every))[: settings.windows]:
+    windows: list[Interval] = []
+    for i in rng.permutation(len(every)):
+        if len(windows) == settings.windows:
+            break
         chrom, place = every[i]
         start, end = int(merged[chrom].starts[place]), int(merged[chrom].ends[place])
         # Of an element that is longer than the window, some of it.
         low, high = sorted((end - bases, start))
         first = int(rng.integers(low, high + 1))
         first = max(0, min(first, genome.length(chrom) - bases))
-        windows.append(Interval(chrom, first, first + bases))
+        if "N" not in genome.fetch(chrom, first, first + bases):  # each N is a token: too many for the model
+            windows.append(Interval(chrom, first, first + bases))
+    if not windows:
+        raise AnnotationError(f"{name}: every window of {bases:,} bases on an element holds N; shorter ones would work")
     return windows
 
 

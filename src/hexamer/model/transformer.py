@@ -247,6 +247,7 @@ class NucleotideTransformer(nn.Module):
         attentions: Sequence[tuple[int, int]] = (),
         *,
         rows: Tensor | None = None,
+        embeddings: Tensor | None = None,
     ) -> ModelOutput:
         """Run the encoder alone on packed sequences, no further than the last layer that is asked for.
 
@@ -260,6 +261,8 @@ class NucleotideTransformer(nn.Module):
         rows : int tensor [M], optional
             Tokens whose state is wanted of the last of `layers`: [M, D]. If no map of a later layer is asked for, that
             block runs only there.
+        embeddings : float tensor [N, D], optional
+            Vectors in place of the rows of `embed_tokens`; v1 still counts, zeroes and scales by the ids' masks.
 
         Returns
         -------
@@ -273,7 +276,7 @@ class NucleotideTransformer(nn.Module):
         """
         wanted = {self.layer_number(layer) for layer in layers}
         heads = self._heads_by_layer(attentions)
-        x = self._embed(packed)
+        x = self._embed(packed, embeddings)
         turn = None
         if self.config.layout == "v2":
             turn = rotary_turn(packed.longest, self.config.width // self.config.heads, x.device)
@@ -299,9 +302,9 @@ class NucleotideTransformer(nn.Module):
             raise SettingsError(f"layer {layer} does not exist; 0 (embedding) to {self.config.layers} would work")
         return found
 
-    def _embed(self, packed: Packed) -> Tensor:
+    def _embed(self, packed: Packed, embeddings: Tensor | None = None) -> Tensor:
         """Layer 0 [N, D]."""
-        x = self.embed_tokens(packed.ids)
+        x = self.embed_tokens(packed.ids) if embeddings is None else embeddings
         if self.config.layout == "v2":
             return x
         if packed.longest > self.config.max_tokens:

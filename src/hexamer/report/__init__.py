@@ -1,5 +1,6 @@
 """Saying it: figures and tables of results."""
 
+from hexamer.report.attribution import draw_attribution
 from hexamer.report.benchmarks import draw_benchmark, draw_curves, draw_layers
 from hexamer.report.corpora import explain_corpus, show_corpus
 from hexamer.report.expression import draw_expression
@@ -7,10 +8,12 @@ from hexamer.report.figures import check_figure_path, draw_effects, draw_evaluat
 from hexamer.report.interpretation import (
     draw_attention,
     draw_attention_elements,
+    draw_attention_maps,
     draw_dependency,
     draw_letters,
     draw_mutagenesis,
 )
+from hexamer.report.projections import draw_projection, show_separation
 from hexamer.report.tables import (
     check_table_path,
     explain_evaluation,
@@ -25,6 +28,8 @@ __all__ = [
     "check_table_path",
     "draw_attention",
     "draw_attention_elements",
+    "draw_attention_maps",
+    "draw_attribution",
     "draw_benchmark",
     "draw_curves",
     "draw_dependency",
@@ -34,6 +39,7 @@ __all__ = [
     "draw_layers",
     "draw_letters",
     "draw_mutagenesis",
+    "draw_projection",
     "draw_training",
     "explain_corpus",
     "explain_evaluation",
@@ -41,5 +47,6 @@ __all__ = [
     "show_differences",
     "show_effects",
     "show_evaluation",
+    "show_separation",
     "write_table",
 ]

@@ -5,36 +5,41 @@ Drawn as those of `figures`, in the same colours.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hexamer.report.figures import COLOURS, MARKERS, STYLE, check_figure_path, save_figure
+from hexamer.report.figures import COLOURS, MARKERS, STYLE, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-def draw_layers(table: pd.DataFrame, path: str | Path, *, title: str = "", metric: str = "score") -> None:
+def draw_layers(
+    table: pd.DataFrame, path: str | Path | None = None, *, title: str = "", metric: str = "score"
+) -> "Axes":
     """Draw the scores of probes by layer: on the rows to choose by, and on the test rows.
 
     Parameters
     ----------
     table : DataFrame
         `layer`, `method`, `validation`, `test`, `low` and `high`, as `hexamer.training.probe.Probed.table`.
-    path : str or Path
+    path : str or Path, optional
         `.png` or `.svg`.
     title : str
     metric : str
         What the scores are.
+
+    Returns
+    -------
+    Axes
 
     Raises
     ------
     OutputError
         If the figure has another ending or cannot be written.
     """
-    from matplotlib import rc_context  # 300 ms, for figures only
-    from matplotlib.figure import Figure
-
-    check_figure_path(path)
-    with rc_context(STYLE | {"axes.spines.left": True}):
-        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+    with drawing(path, (5.2, 3.4), style=STYLE | {"axes.spines.left": True}) as figure:
         axis = figure.subplots()
         for colour, marker, (method, rows) in zip(COLOURS, MARKERS, table.groupby("method", sort=False), strict=False):
             rows = rows.sort_values("layer")
@@ -49,35 +54,36 @@ def draw_layers(table: pd.DataFrame, path: str | Path, *, title: str = "", metri
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        save_figure(figure, path)
+    return axis
 
 
-def draw_benchmark(table: pd.DataFrame, path: str | Path, *, title: str = "", metric: str = "score") -> None:
+def draw_benchmark(
+    table: pd.DataFrame, path: str | Path | None = None, *, title: str = "", metric: str = "score"
+) -> "Axes":
     """Draw the scores of methods by task: the mean over folds with its bootstrap interval over test rows.
 
     Parameters
     ----------
     table : DataFrame
         `task`, `method`, `test`, `low` and `high`, as from `hexamer.benchmark.summarise_cells`.
-    path : str or Path
+    path : str or Path, optional
         `.png` or `.svg`.
     title : str
     metric : str
         What the scores are.
+
+    Returns
+    -------
+    Axes
 
     Raises
     ------
     OutputError
         As `draw_layers`.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    check_figure_path(path)
     tasks, methods = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["method"]))
     step = 0.8 / max(len(methods), 1)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 1.2 + len(tasks) * (0.2 + 0.12 * len(methods))), layout="constrained")
+    with drawing(path, (6.4, 1.2 + len(tasks) * (0.2 + 0.12 * len(methods)))) as figure:
         axis = figure.subplots()
         for number, method in enumerate(methods):
             rows = table[table["method"] == method]
@@ -95,17 +101,17 @@ def draw_benchmark(table: pd.DataFrame, path: str | Path, *, title: str = "", me
         figure.legend(loc="outside lower center", ncols=min(len(methods), 4), frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        save_figure(figure, path)
+    return axis
 
 
 def draw_curves(
     table: pd.DataFrame,
-    path: str | Path,
+    path: str | Path | None = None,
     *,
     methods: Sequence[str] = (),
     title: str = "",
     metric: str = "score",
-) -> None:
+) -> "list[Axes]":
     """Draw how scores on the rows to choose by grow with training, a panel for each task.
 
     Parameters
@@ -113,7 +119,7 @@ def draw_curves(
     table : DataFrame
         `task`, `method`, `fold`, `step` and `score`, as from `hexamer.benchmark.BenchmarkRun.histories`; a thin line
         for each fold.
-    path : str or Path
+    path : str or Path, optional
         `.png` or `.svg`.
     methods : sequence of str
         All methods of a benchmark, so that each has the colour that `draw_benchmark` gives it.
@@ -121,20 +127,19 @@ def draw_curves(
     metric : str
         What the scores are.
 
+    Returns
+    -------
+    list of Axes
+
     Raises
     ------
     OutputError
         As `draw_layers`.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    check_figure_path(path)
     tasks, methods = list(dict.fromkeys(table["task"])), list(methods or dict.fromkeys(table["method"]))
     columns = min(3, max(len(tasks), 1))
     rows = -(-max(len(tasks), 1) // columns)
-    with rc_context(STYLE | {"axes.spines.left": True}):
-        figure = Figure(figsize=(1.9 + 2.4 * columns, 0.9 + 2.1 * rows), layout="constrained")
+    with drawing(path, (1.9 + 2.4 * columns, 0.9 + 2.1 * rows), style=STYLE | {"axes.spines.left": True}) as figure:
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel in panels[len(tasks) :]:
             panel.set_visible(False)
@@ -154,4 +159,4 @@ def draw_curves(
         figure.legend(loc="outside right upper", frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        save_figure(figure, path)
+    return list(panels[: len(tasks)])

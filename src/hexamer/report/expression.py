@@ -17,18 +17,24 @@ if TYPE_CHECKING:
 _COLUMNS = 3
 
 
-def draw_expression(means: pd.DataFrame, path: str | Path, *, reference: str, title: str = "") -> None:
+def draw_expression(
+    means: pd.DataFrame, path: str | Path | None = None, *, reference: str, title: str = ""
+) -> "list[Axes]":
     """Draw correlations across individuals: each method against a reference, a dot for each gene.
 
     Parameters
     ----------
     means : DataFrame
         `method`, `gene_id`, `pearson`, as `hexamer.expression.StudyRun.means`.
-    path : str or Path
+    path : str or Path, optional
         `.png` or `.svg`.
     reference : str
         Method of the horizontal axes; of one method alone the genes are drawn in their order.
     title : str
+
+    Returns
+    -------
+    list of Axes
 
     Raises
     ------
@@ -63,6 +69,7 @@ def draw_expression(means: pd.DataFrame, path: str | Path, *, reference: str, ti
         figure.supylabel("r across individuals", fontsize=9)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return list(axes[: max(1, len(others))])
 
 
 def _draw_alone(axis: "Axes", r: "pd.Series[float]", name: str) -> None:

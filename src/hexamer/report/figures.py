@@ -64,29 +64,31 @@ def check_figure_path(path: str | Path) -> None:
     check_ending(Path(path), FIGURES, "a figure")
 
 
-def draw_evaluation(table: pd.DataFrame, path: str | Path, *, title: str = "", k: int = 6) -> None:
+def draw_evaluation(
+    table: pd.DataFrame, path: str | Path | None = None, *, title: str = "", k: int = 6
+) -> "list[Axes]":
     """Draw the loss of an encoder beside its baselines: by genome, and by class of element where there are any.
 
     Parameters
     ----------
     table : DataFrame
         From `evaluate_lm`.
-    path : str or Path
+    path : str or Path, optional
         `.png` or `.svg`.
     title : str
         Such as the model's name.
     k : int
         Bases of a token, for the line of a model that knows nothing, at ln 4**k.
 
+    Returns
+    -------
+    list of Axes
+
     Raises
     ------
     OutputError
         If the figure has another ending or cannot be written.
     """
-    from matplotlib import rc_context  # 300 ms, for figures only
-    from matplotlib.figure import Figure
-
-    check_figure_path(path)
     table = table[table["loss"].notna()]
     if "region" not in table:
         table = table.assign(region="all")
@@ -99,9 +101,8 @@ def draw_evaluation(table: pd.DataFrame, path: str | Path, *, title: str = "", k
     for genome, rows in table[table["region"] == "all"].groupby("genome", sort=False):
         if len(rows) > 1:  # has classes of elements, beside all of them
             panels.append((str(genome), rows.assign(name=rows["element"].replace(_NAMES).str.replace("_", " "))))
-    with rc_context(STYLE):
-        heights = [len(rows) + 1.2 for _, rows in panels]
-        figure = Figure(figsize=(7.2, 1.3 + 0.24 * sum(heights)), layout="constrained")
+    heights = [len(rows) + 1.2 for _, rows in panels]
+    with drawing(path, (7.2, 1.3 + 0.24 * sum(heights))) as figure:
         axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
         for axis, (name, rows) in zip(axes, panels, strict=True):
             _draw_rows(axis, rows, k)
@@ -110,31 +111,33 @@ def draw_evaluation(table: pd.DataFrame, path: str | Path, *, title: str = "", k
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        save_figure(figure, path)
+    return list(axes)
 
 
-def draw_training(records: Sequence[Mapping[str, Any]], path: str | Path, *, title: str = "", k: int = 6) -> None:
+def draw_training(
+    records: Sequence[Mapping[str, Any]], path: str | Path | None = None, *, title: str = "", k: int = 6
+) -> "Axes":
     """Draw the losses of a run by its steps: of training, and on the held-out windows of each genome.
 
     Parameters
     ----------
     records : sequence of mapping
         Of the run's log, at least one: `step`, `loss`, and `held_out` (loss by genome) after an evaluation.
-    path : str or Path
+    path : str or Path, optional
         `.png` or `.svg`.
     title : str
     k : int
         As `draw_evaluation`.
+
+    Returns
+    -------
+    Axes
 
     Raises
     ------
     OutputError
         As `draw_evaluation`.
     """
-    from matplotlib import rc_context  # 300 ms, for figures only
-    from matplotlib.figure import Figure
-
-    check_figure_path(path)
     steps, losses = (np.array([record[name] for record in records], dtype=float) for name in ("step", "loss"))
     evaluated = [record for record in records if record.get("held_out")]
     curves: dict[str, list[float]] = {}
@@ -145,8 +148,7 @@ def draw_training(records: Sequence[Mapping[str, Any]], path: str | Path, *, tit
     # Single steps scatter: what is drawn is the mean of each hundredth of the run.
     parts = np.array_split(np.arange(len(records)), max(1, min(len(records), 100)))
     means = [(steps[part].mean(), losses[part].mean()) for part in parts if len(part)]
-    with rc_context(STYLE | {"axes.spines.left": True}):
-        figure = Figure(figsize=(7.2, 4), layout="constrained")
+    with drawing(path, (7.2, 4), style=STYLE | {"axes.spines.left": True}) as figure:
         axis = figure.subplots()
         axis.plot(*zip(*means, strict=True), color="#999999", linewidth=1, label="training (some tokens seen)")
         for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
@@ -161,7 +163,7 @@ def draw_training(records: Sequence[Mapping[str, Any]], path: str | Path, *, tit
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        save_figure(figure, path)
+    return axis
 
 
 @contextmanager
@@ -246,27 +248,27 @@ def _ends(rows: pd.DataFrame) -> tuple["pd.Series[float]", "pd.Series[float]"]:
     return values.min(axis=1), values.max(axis=1)
 
 
-def draw_effects(table: pd.DataFrame, path: str | Path, *, title: str = "") -> None:
+def draw_effects(table: pd.DataFrame, path: str | Path | None = None, *, title: str = "") -> "list[Axes]":
     """Draw how well scores of variants do: a panel per metric, a line per group, a mark with its interval per score.
 
     Parameters
     ----------
     table : DataFrame
         From `evaluate_effects`.
-    path : str or Path
+    path : str or Path, optional
         `.png` or `.svg`.
     title : str
         Such as the labels' name.
+
+    Returns
+    -------
+    list of Axes
 
     Raises
     ------
     OutputError
         If the figure has another ending or cannot be written.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    check_figure_path(path)
     own = table[(table["rows"] == "own") & table["estimate"].notna()]
     metrics = [metric for metric in _METRICS if (own["metric"] == metric).any()]
     lines = list(own[["group", "value"]].drop_duplicates().itertuples(index=False, name=None))
@@ -274,8 +276,7 @@ def draw_effects(table: pd.DataFrame, path: str | Path, *, title: str = "") -> N
     columns = max(1, min(len(metrics), 3))
     deep = max(1, math.ceil(len(metrics) / columns))
     height = max(len(lines), 1) * (0.18 + 0.13 * len(scores)) + 0.7
-    with rc_context(STYLE):
-        figure = Figure(figsize=(1.6 + 2.8 * columns, 0.9 + deep * height), layout="constrained")
+    with drawing(path, (1.6 + 2.8 * columns, 0.9 + deep * height)) as figure:
         axes = figure.subplots(deep, columns, sharey=True, squeeze=False).ravel()
         for axis in axes[max(len(metrics), 1) :]:
             axis.set_visible(False)
@@ -294,7 +295,7 @@ def draw_effects(table: pd.DataFrame, path: str | Path, *, title: str = "") -> N
             figure.legend(marks.values(), marks, loc="outside lower center", ncols=min(len(marks), 4), frameon=False)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        save_figure(figure, path)
+    return list(axes[: max(len(metrics), 1)])
 
 
 def _draw_metric(axis: "Axes", rows: pd.DataFrame, lines: list[tuple[str, str]], scores: list[str]) -> None:

@@ -3,7 +3,7 @@
 Drawn as those of `figures`, in the same colours. Each function gives its Axes back and, asked to, writes the figure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,48 @@ def draw_attention(
         if title:
             axis.set_title(title, loc="left", fontsize=10)
     return axis
+
+
+def draw_attention_maps(
+    maps: "Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]", path: str | Path | None = None, *, title: str = ""
+) -> "list[Axes]":
+    """Draw the maps of some heads of one stretch beside each other, on one scale of colours.
+
+    Parameters
+    ----------
+    maps : mapping of str to float32 array [T, T]
+        By what each is called; at least one.
+    path : str or Path, optional
+        `.png` or `.svg`.
+    title : str
+
+    Returns
+    -------
+    list of Axes
+
+    Raises
+    ------
+    OutputError
+        If the figure has another ending or cannot be written.
+    """
+    columns = min(4, len(maps))
+    rows = -(-len(maps) // columns)
+    most = max(0.05, max(float(np.quantile(weights, 0.999)) for weights in maps.values()))
+    with drawing(path, (0.9 + 1.8 * columns, 0.5 + 1.9 * rows), style=_FLAT) as figure:
+        axes = list(figure.subplots(rows, columns, squeeze=False).reshape(-1))
+        for axis, (name, weights) in zip(axes, maps.items(), strict=False):
+            shown = axis.imshow(np.asarray(weights), cmap="magma_r", vmin=0, vmax=most, interpolation="nearest")
+            axis.set_title(name, fontsize=8, loc="left")
+            axis.set_xticks([])
+            axis.set_yticks([])
+        for axis in axes[len(maps) :]:
+            axis.set_visible(False)
+        figure.supxlabel("token that is looked at", fontsize=9)
+        figure.supylabel("token that looks", fontsize=9)
+        figure.colorbar(shown, ax=axes, shrink=0.7, label="attention")
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return axes[: len(maps)]
 
 
 def draw_attention_elements(table: pd.DataFrame, path: str | Path | None = None, *, title: str = "") -> "list[Axes]":
@@ -135,7 +177,7 @@ def draw_dependency(
     strengths : float64 array [L, L]
         As `DependencyMap.strengths`.
     sequence : str
-        Its L bases, written along the axes of short regions.
+        Its L bases, written along the axes of short regions; spaces if they are not known.
     path : str or Path, optional
         `.png` or `.svg`.
     first : int
@@ -163,7 +205,7 @@ def draw_dependency(
         axis.set_xlabel("what is expected here")
         axis.set_ylabel("if this base is another")
         axis.ticklabel_format(useOffset=False, style="plain")
-        if len(sequence) <= _LETTERS:
+        if len(sequence) <= _LETTERS and sequence.strip():
             places = np.arange(first + 1, first + len(sequence) + 1)
             axis.set_xticks(places, list(sequence), fontsize=6)
             axis.set_yticks(places, list(sequence), fontsize=6)

@@ -5,13 +5,14 @@ Not here: scored variants, which stream (`hexamer.effects.annotate`).
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from hexamer.errors import OutputError
 from hexamer.manifest import write_atomically
 
-TABLES = (".parquet", ".tsv")
+TABLES = (".parquet", ".tsv", ".tsv.gz")
 
 HEADINGS = {  # docs/training.md has the same
     "genome": "genome",
@@ -71,7 +72,7 @@ def check_ending(path: Path, endings: tuple[str, ...], what: str) -> None:
     ------
     OutputError
     """
-    if path.suffix not in endings:
+    if not path.name.endswith(endings):
         raise OutputError(f"{path}: {what} is written as {' or '.join(endings)}")
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{path}: the folder {path.parent} does not exist")
@@ -84,7 +85,7 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
     ----------
     table : DataFrame
     path : str or Path
-        `.parquet` or `.tsv`.
+        `.parquet`, `.tsv` or `.tsv.gz`.
 
     Raises
     ------
@@ -96,7 +97,8 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
         if Path(path).suffix == ".parquet":
             table.to_parquet(temporary, index=False)
         else:
-            table.to_csv(temporary, sep="\t", index=False)
+            packed: Any = {"method": "gzip", "mtime": 0} if Path(path).suffix == ".gz" else None
+            table.to_csv(temporary, sep="\t", index=False, compression=packed)
 
 
 def show_evaluation(table: pd.DataFrame) -> str:
