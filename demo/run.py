@@ -1,4 +1,4 @@
-"""The demo: three commands on a real slice of chromosome 20, and a look at what they wrote.
+"""The demo: a few commands on a real slice of chromosome 20, a look at what they wrote, and a report of all of it.
 
 Data: see make_data.py. Scores are hexamer-tiny's; they show the way, not the biology (its model card says what it is
 worth).
@@ -21,12 +21,24 @@ from hexamer.genome import VariantFile
 HERE = Path(os.path.relpath(Path(__file__).parent))
 OUT = Path("demo-out")
 GENOME = str(HERE / "chr20.fa.gz")
+GENES = str(HERE / "genes.gtf.gz")
 SCORED, VECTORS = OUT / "variants.scored.vcf.gz", OUT / "windows.h5ad"
+REPORT = OUT / "report.html"
+PROMOTER = "20:1,093,847-1,093,966"  # where transcription of PSMF1 begins
+AROUND = "20:1,093,001-1,095,000"
 COMMANDS = [
+    ["doctor"],
     ["score-variants", str(HERE / "variants.vcf.gz"), "--genome", GENOME, "--out", str(SCORED), "--window", "1200"],
     ["embed", str(HERE / "windows.bed"), "--genome", GENOME, "--out", str(VECTORS)],
-    ["doctor"],
-]
+    ["saturation-mutagenesis", "--genome", GENOME, "--regions", PROMOTER, "--fast", "--window", "1200",
+     "--out", str(OUT / "promoter.tsv")],
+    ["attribute", "--genome", GENOME, "--regions", PROMOTER, "--out", str(OUT / "attribution.tsv")],
+    ["write-tracks", "--genome", GENOME, "--regions", AROUND, "--window", "1200", "--phases", "1",
+     "--out", str(OUT / "promoter")],
+    ["attention-map", "--genome", GENOME, "--regions", AROUND, "--layers", "3,6", "--out", str(OUT / "attention.npz")],
+    ["project", "--genome", GENOME, "--annotation", GENES, "--windows", "100", "--out", str(OUT / "elements.tsv")],
+    ["write-report", str(OUT), "--annotation", GENES, "--title", "hexamer: the demo", "--out", str(REPORT)],
+]  # fmt: skip
 console = Console(width=100 if not sys.stdout.isatty() else None)
 
 
@@ -42,8 +54,9 @@ def main() -> None:
     show_surprises(scores)
     show_frequencies(scores)
     show_windows()
-    files = "  ".join(str(path) for path in sorted(OUT.iterdir()))
-    console.print(f"{time.perf_counter() - began:.0f} s in all. Written: {files}", highlight=False)
+    files = sum(1 for _ in OUT.iterdir())
+    console.print(f"{time.perf_counter() - began:.0f} s in all, {files} files in {OUT}. The report:", highlight=False)
+    console.print(f"[bold]{REPORT.resolve()}[/bold]", highlight=False, soft_wrap=True)
 
 
 def read_scores(path: Path) -> pd.DataFrame:

@@ -51,6 +51,8 @@ PUBLIC = [
     "save_model",
     "score_variants",
     "train_variants",
+    "write_report",
+    "write_tracks",
 ]
 FOLDERS = ["genome", "tokens", "model", "embeddings", "training", "effects", "benchmark"]
 SLOW = {"torch", "pandas", "pysam", "anndata", "pyarrow", "huggingface_hub", "pydantic", "transformers", "safetensors"}

@@ -47,6 +47,8 @@ _HOMES = {
     "save_model": "hexamer.model",
     "score_variants": "hexamer.effects",
     "train_variants": "hexamer.effects",
+    "write_report": "hexamer.report",
+    "write_tracks": "hexamer.interpretation",
 }
 
 __all__ = [*sorted(_HOMES)]

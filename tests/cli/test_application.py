@@ -39,6 +39,7 @@ COMMANDS = [
     "attribute",
     "find-motifs",
     "project",
+    "write-report",
     "doctor",
 ]
 GROUPED = ("evaluate", "fit", "predict")
@@ -101,6 +102,7 @@ OWN = (
     "attribute",
     "find-motifs",
     "project",
+    "write-report",
     "doctor",
 )
 

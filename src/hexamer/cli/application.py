@@ -26,6 +26,7 @@ from hexamer.cli import (
     prediction,
     pretraining,
     projection,
+    report,
     splicing,
     variants,
 )
@@ -48,6 +49,7 @@ TOPICS = (
     interpretation,
     attribution,
     projection,
+    report,
     doctor,
 )
 """In the order in which `hexamer --help` lists their commands."""

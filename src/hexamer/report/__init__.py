@@ -3,6 +3,7 @@
 from hexamer.report.attribution import draw_attribution
 from hexamer.report.benchmarks import draw_benchmark, draw_curves, draw_layers
 from hexamer.report.corpora import explain_corpus, show_corpus
+from hexamer.report.distributions import draw_by_frequency, draw_distributions
 from hexamer.report.expression import draw_expression
 from hexamer.report.figures import check_figure_path, draw_effects, draw_evaluation, draw_training
 from hexamer.report.interpretation import (
@@ -13,6 +14,7 @@ from hexamer.report.interpretation import (
     draw_letters,
     draw_mutagenesis,
 )
+from hexamer.report.page import Report, write_report
 from hexamer.report.projections import draw_projection, show_separation
 from hexamer.report.tables import (
     check_table_path,
@@ -24,6 +26,7 @@ from hexamer.report.tables import (
 )
 
 __all__ = [
+    "Report",
     "check_figure_path",
     "check_table_path",
     "draw_attention",
@@ -31,8 +34,10 @@ __all__ = [
     "draw_attention_maps",
     "draw_attribution",
     "draw_benchmark",
+    "draw_by_frequency",
     "draw_curves",
     "draw_dependency",
+    "draw_distributions",
     "draw_effects",
     "draw_evaluation",
     "draw_expression",
@@ -48,5 +53,6 @@ __all__ = [
     "show_effects",
     "show_evaluation",
     "show_separation",
+    "write_report",
     "write_table",
 ]

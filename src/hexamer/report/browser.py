@@ -1,0 +1,327 @@
+"""The genome browser of a page: igv.js, with slices of the reference and all its tracks inside the page.
+
+Everything is written as data: addresses, so that nothing is fetched. Slices are chosen: what was looked into, then the
+variants with the largest scores, as far as there is room. Not here: the script that draws it (templates/page.js).
+
+Source of the formats: FASTA headers with `@len=` as igv-reports writes them; BED12 and bedGraph of UCSC.
+"""
+
+import base64
+import gzip
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hexamer.errors import GenomeError, InputError
+from hexamer.genome import Annotation, Genome, Interval
+from hexamer.report.figures import COLOURS
+from hexamer.report.interpretation import BASE_COLOURS
+
+MARGIN = 2000
+"""Bases on both sides of what is shown."""
+MOST = 500_000
+"""Bases of the reference in a page."""
+_TRACK = 200_000  # bases of a signal in a page
+
+_FULL = dict.fromkeys("ACGT", 1) | {"entropy": 2}  # scales of what write-tracks writes: probabilities, bits
+
+Track = dict[str, Any]
+
+
+class View(NamedTuple):
+    """What the browser is given."""
+
+    slices: list[Interval]
+    config: dict[str, Any]
+    """Of igv.js."""
+    places: list[tuple[str, str]]
+    """What each place to go to is called, and where it is."""
+
+
+def choose_slices(
+    genome: Genome, wanted: Sequence[Interval], *, margin: int = MARGIN, most: int = MOST
+) -> list[Interval]:
+    r"""Choose the slices of a genome that a page holds.
+
+    Parameters
+    ----------
+    genome : Genome
+    wanted : sequence of Interval
+        The most important first; those that are not on the genome are left out.
+    margin : int
+        Bases on both sides of each.
+    most : int
+        Bases of all slices; the first interval is there even if it is longer, cut.
+
+    Returns
+    -------
+    list of Interval
+        Apart from each other, by contig and place; of the first intervals as many as there is room for.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "g.fa").write_text(">chr1\n" + "ACGT" * 100 + "\n")
+    ...     wanted = [Interval("1", 100, 110), Interval("1", 130, 131), Interval("1", 300, 301)]
+    ...     [each.region for each in choose_slices(Genome(Path(folder) / "g.fa"), wanted, margin=10, most=60)]
+    ['chr1:91-141']
+    """
+    order = {name: i for i, name in enumerate(genome.contigs)}
+    spans = [
+        (
+            order[genome.resolve(each.chrom)],
+            max(0, each.start - margin),
+            min(each.end + margin, genome.length(each.chrom)),
+        )
+        for each in wanted
+        if each.chrom in genome and each.start < genome.length(each.chrom)
+    ]
+    names = list(genome.contigs)
+    low, high = min(1, len(spans)), len(spans)
+    while low < high:  # the most spans that fit
+        middle = (low + high + 1) // 2
+        if sum(end - start for _, start, end in _merge(spans[:middle])) <= most:
+            low = middle
+        else:
+            high = middle - 1
+    return [Interval(names[i], start, min(end, start + most)) for i, start, end in _merge(spans[:low])]
+
+
+def _merge(spans: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    found: list[tuple[int, int, int]] = []
+    for contig, start, end in sorted(spans):
+        if found and found[-1][0] == contig and start <= found[-1][2]:
+            found[-1] = (contig, found[-1][1], max(found[-1][2], end))
+        else:
+            found.append((contig, start, end))
+    return found
+
+
+def describe_view(
+    genome: Genome, slices: Sequence[Interval], tracks: Sequence[Track], places: Sequence[Interval] = (), *, name: str
+) -> View:
+    """Describe what igv.js shows.
+
+    Parameters
+    ----------
+    genome : Genome
+    slices : sequence of Interval
+        At least one, as from `choose_slices`.
+    tracks : sequence of dict
+    places : sequence of Interval
+        With names: what the page has a way to, beside the slices.
+    name : str
+        Of the reference.
+
+    Returns
+    -------
+    View
+    """
+    letters = "".join(
+        f">{each.region} @len={genome.length(each.chrom)}\n{genome.fetch(each.chrom, each.start, each.end)}\n"
+        for each in slices
+    )
+    first = slices[0]
+    config = {
+        "reference": {"id": name, "name": name, "fastaURL": _pack(letters), "indexed": False, "tracks": []},
+        "locus": first.region,
+        "tracks": [{"type": "sequence", "order": -1}, *({"order": i} | track for i, track in enumerate(tracks))],
+        "loadDefaultGenomes": False,
+        "queryParametersSupported": False,
+        "showSVGButton": True,
+        "showChromosomeWidget": False,
+        "showIdeogram": False,
+        "showMultiSelectButton": False,
+    }
+    named = [(f"{place.name}, {place.region}", place.region) for place in places]
+    return View(list(slices), config, [(place.region, place.region) for place in slices] + named)
+
+
+def gene_track(annotation: Annotation, slices: Sequence[Interval]) -> Track | None:
+    """Make a track of genes, one transcript of each (the one with most coding bases); None if there is none."""
+    models = annotation.models
+    extents = models.extents()
+    sizes = np.zeros(len(models.transcripts), dtype=np.int64)
+    np.add.at(sizes, models.owners, (models.ends - models.starts) * np.where(models.coding, 1000, 1))
+    names = {gene.id: gene.name or gene.id for gene in models.genes}
+    chroms = np.array([transcript.chrom for transcript in models.transcripts])
+    lines: list[str] = []
+    taken: set[str] = set()
+    for each in slices:
+        chosen = np.flatnonzero((chroms == each.chrom) & (extents[0] < each.end) & (extents[1] > each.start))
+        for i in chosen[np.argsort(-sizes[chosen], kind="stable")].tolist():
+            transcript = models.transcripts[i]
+            if transcript.gene in taken:
+                continue
+            taken.add(transcript.gene)
+            own = np.flatnonzero(models.owners == i)
+            parts = _merge((0, int(models.starts[j]), int(models.ends[j])) for j in own)
+            start, end, thick, thin = (int(value) for value in extents[:, i])
+            blocks = ",".join(str(b - a) for _, a, b in parts), ",".join(str(a - start) for _, a, _ in parts)
+            lines.append(
+                f"{each.chrom}\t{start}\t{end}\t{names.get(transcript.gene, transcript.gene)}\t0\t{transcript.strand}\t"
+                f"{thick}\t{thin}\t0\t{len(parts)}\t{blocks[0]}\t{blocks[1]}"
+            )
+    if not lines:
+        return None
+    track = {"type": "annotation", "format": "bed", "name": "genes", "url": _pack("\n".join(lines))}
+    return track | {"displayMode": "EXPANDED", "height": 90, "searchable": True, "color": "#333333", "indexed": False}
+
+
+def variant_tracks(
+    rows: pd.DataFrame, scores: Sequence[str], slices: Sequence[Interval], genome: Genome
+) -> list[Track]:
+    """Make a track of variants and one of each score.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As `Scored.rows`.
+    scores : sequence of str
+        Columns, at most three are shown.
+    slices : sequence of Interval
+    genome : Genome
+
+    Returns
+    -------
+    list of dict
+        Empty if no variant lies in the slices.
+    """
+    inside = _inside(rows, slices, genome)
+    if inside.empty:
+        return []
+    lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    for row in inside.to_dict("records"):
+        told = [f"{score}={row[score]:.4g}" for score in scores if pd.notna(row[score])]
+        info = ";".join([*told, *([f"reason={row['reason']}"] if row["reason"] else [])]) or "."
+        lines.append(f"{row['chrom']}\t{row['pos']}\t{row.get('id') or '.'}\t{row['ref']}\t{row['alt']}\t.\t.\t{info}")
+    found: list[Track] = [
+        {"type": "variant", "format": "vcf", "name": "variants", "url": _pack("\n".join(lines)), "indexed": False}
+        | {"displayMode": "SQUISHED", "squishedCallHeight": 1, "height": 50}
+    ]
+    for score, colour in zip(scores[:3], COLOURS, strict=False):
+        known = inside[inside[score].notna()]
+        values = zip(known["chrom"], known["pos"] - 1, known["pos"], known[score], strict=True)
+        found.append(_signal(score, values, colour=colour, kind="points", height=90))
+    return found
+
+
+def letter_track(
+    table: pd.DataFrame, column: str, name: str, slices: Sequence[Interval], genome: Genome
+) -> Track | None:
+    """Make a track that shows the reference's letters as high as a number; None if nothing lies in the slices.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `chrom`, `pos` (from 1) and the column, one row for each base.
+    column : str
+    name : str
+        Of the track.
+    slices : sequence of Interval
+    genome : Genome
+
+    Returns
+    -------
+    dict or None
+    """
+    inside = _inside(table[table[column].notna()], slices, genome).drop_duplicates(["chrom", "pos"])
+    if inside.empty:
+        return None
+    values = zip(inside["chrom"], inside["pos"] - 1, inside["pos"], inside[column], strict=True)
+    return _signal(name, values, colour="#666666", kind="dynseq", height=70)
+
+
+def signal_track(path: Path, slices: Sequence[Interval], genome: Genome, *, colour: str = COLOURS[0]) -> Track | None:
+    """Make a track of a bigWig file's values in the slices; None if it has none there.
+
+    Parameters
+    ----------
+    path : Path
+    slices : sequence of Interval
+        At most 200,000 bases are shown.
+    genome : Genome
+    colour : str
+
+    Returns
+    -------
+    dict or None
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or the package pybigtools is missing.
+    """
+    values: list[tuple[str, int, int, float]] = []
+    room = _TRACK
+    with _open_bigwig(path) as file:
+        names = {genome.resolve(name): name for name in file.chroms() if name in genome}
+        for each in slices:
+            if each.chrom not in names or room <= 0:
+                continue
+            last = min(each.end, each.start + room)
+            room -= last - each.start
+            for start, end, value in file.records(names[each.chrom], each.start, last):
+                values.append((each.chrom, int(start), int(end), float(value)))
+    if not values:
+        return None
+    name = path.name.removesuffix(".bw")
+    kind = name.rpartition(".")[2]
+    track = _signal(name, values, colour=BASE_COLOURS.get(kind, colour), kind="bar", height=50)
+    return track | ({"autoscale": False, "min": 0, "max": _FULL[kind]} if kind in _FULL else {})
+
+
+def find_signal(path: Path, genome: Genome, *, most: int = 20_000) -> Interval | None:
+    """Find where a bigWig file has its first values: an interval of at most so many bases; None if there is none."""
+    with _open_bigwig(path) as file:
+        for name, length in file.chroms().items():
+            if name not in genome:
+                continue
+            for start, _, _ in file.records(name, 0, min(int(length), genome.length(name))):
+                end = min(int(start) + most, genome.length(name))
+                return Interval(genome.resolve(name), int(start), end) if end > start else None
+    return None
+
+
+def _open_bigwig(path: Path) -> Any:
+    try:
+        pybigtools = import_module("pybigtools")
+    except ImportError:
+        raise InputError(f"{path}: bigWig is read by the package pybigtools; pip install 'hexamer[tracks]'") from None
+    try:
+        return pybigtools.open(str(path))
+    except Exception as problem:  # of a kind of its own
+        raise InputError(f"{path}: cannot be read as bigWig ({problem})") from None
+
+
+def _inside(rows: pd.DataFrame, slices: Sequence[Interval], genome: Genome) -> pd.DataFrame:
+    """Rows in the slices, with the genome's names of contigs."""
+    names = {str(name): _resolve(genome, str(name)) for name in rows["chrom"].unique()}
+    chroms = rows["chrom"].map(names)
+    keep = np.zeros(len(rows), dtype=np.bool_)
+    for each in slices:
+        keep |= ((chroms == each.chrom) & (rows["pos"] > each.start) & (rows["pos"] <= each.end)).to_numpy()
+    return rows[keep].assign(chrom=chroms[keep]).sort_values(["chrom", "pos"], kind="stable")
+
+
+def _resolve(genome: Genome, name: str) -> str:
+    try:
+        return genome.resolve(name)
+    except GenomeError:
+        return ""
+
+
+def _signal(name: str, values: Iterable[tuple[str, int, int, float]], *, colour: str, kind: str, height: int) -> Track:
+    text = "\n".join(f"{chrom}\t{start}\t{end}\t{value:.4g}" for chrom, start, end, value in values)
+    track = {"type": "wig", "format": "bedgraph", "name": name, "url": _pack(text), "indexed": False}
+    return track | {"graphType": kind, "color": colour, "altColor": colour, "height": height, "autoscale": True}
+
+
+def _pack(text: str) -> str:
+    packed = gzip.compress(text.encode("utf-8"), 9, mtime=0)
+    return "data:application/gzip;base64," + base64.b64encode(packed).decode("ascii")
