@@ -84,7 +84,7 @@ def test_a_mistake_is_one_line(run, fasta, model_folder, tmp_path, case):
     assert list(tmp_path.iterdir()) == []
 
 
-LETTERS = "".join(random.Random(3).choice("ACGT") for _ in range(1500))
+LETTERS = "".join(random.Random(3).choices("ACGT", k=1500))
 INSERTED = LETTERS[599] + "GATTACA"
 RECORDS = [
     f"20\t600\t.\t{LETTERS[599]}\t{INSERTED}\t.\t.\t.\tGT\t0|0\t1|0",

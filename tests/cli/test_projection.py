@@ -1,9 +1,11 @@
 import json
+import random
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from tests.conftest import write_people
 
 from hexamer.embeddings import write_embeddings
 
@@ -145,8 +147,32 @@ def test_mistakes_are_one_line_and_write_nothing(run, mistake, fasta, gtf, writt
 
 
 def test_outputs_are_checked_first(run, written, tmp_path):
-    for words, told in ((("-o", tmp_path / "p.csv"), ".tsv or .h5ad"), (("-o", written), "is an input")):
+    for words, told in ((("-o", tmp_path / "p.csv"), ".tsv.gz or .h5ad"), (("-o", written), "is an input")):
         code, _, said = run("project", written, *words)
         assert (code, told in said) == (2, True), said
     code, _, said = run("project", written, "-o", tmp_path / "p.tsv", "--figure", tmp_path / "p.pdf")
     assert (code, ".png or .svg" in said) == (2, True)
+
+
+def test_a_person_differs_where_variants_are(run, model_folder, tmp_path):
+    letters = "".join(random.Random(5).choices("ACGT", k=900))
+    change = f"20\t450\t.\t{letters[449]}\t{letters[449]}GATTACA\t.\t.\t.\tGT\t0|1"
+    vcf, genome = write_people(tmp_path, [change], ("ann",), letters)
+    genome.close()
+    bed = tmp_path / "w.bed"
+    bed.write_text("".join(f"20\t{start}\t{start + 90}\tw{start}\n" for start in range(0, 900, 90)))
+    found = {}
+    for name, person in (("ref", ()), ("ann:1", ("--people", vcf, "--person", "ann:1")),
+                         ("ann:2", ("--people", vcf, "--person", "ann:2"))):  # fmt: skip
+        out = tmp_path / f"{name[-1]}.h5ad"
+        code, _, said = run(
+            "project", bed, "-g", genome.path, "-m", model_folder, "--method", "pca", "-o", out, *person
+        )
+        assert code == 0, said
+        found[name] = anndata.read_h5ad(out)
+    np.testing.assert_array_equal(found["ann:1"].X, found["ref"].X)
+    other = (found["ann:2"].X != found["ref"].X).any(axis=1)
+    assert np.flatnonzero(other).tolist() == [4]
+    assert int(found["ann:2"].obs["bases"].iloc[4]) == 97
+    code, _, said = run("project", tmp_path / "1.h5ad", "--people", vcf, "--person", "ann:1", "-o", tmp_path / "x.tsv")
+    assert (code, "is embedded" in said) == (2, True), said

@@ -20,6 +20,7 @@ def test_a_large_figure_is_a_png(monkeypatch):
     monkeypatch.setattr("hexamer.report.blocks._LARGEST", 100)
     found = draw(draw_distributions, {"llr": np.zeros(5, dtype=np.float32)}, alt="what")
     assert found.source.startswith("data:image/png;base64,iVBOR")
+    assert found.width == pytest.approx(2.7 * 96, abs=1)
 
 
 def test_a_long_table_says_how_much_is_left():

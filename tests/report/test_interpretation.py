@@ -4,15 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from hexamer.errors import OutputError
-from hexamer.report import draw_attention, draw_attention_elements, draw_dependency, draw_letters, draw_mutagenesis
-
-
-def changes(places=30):
-    rng = np.random.default_rng(0)
-    refs = rng.choice(list("ACGT"), places)
-    rows = [("20", i + 1, r, alt, rng.normal()) for i, r in enumerate(refs) for alt in "ACGT" if alt != r]
-    table = pd.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", "llr"])
-    return pd.concat([table, pd.DataFrame([("20", 5, "AC", "A", 1.0)], columns=table.columns)])
+from hexamer.report import draw_attention, draw_attention_elements, draw_attention_maps, draw_dependency, draw_letters
 
 
 def test_a_map_has_places(tmp_path):
@@ -33,14 +25,6 @@ def test_elements_have_a_panel_each_and_a_dot_for_each_enriched_head(tmp_path):
     assert [len(axis.lines[0].get_xdata()) for axis in axes] == [1, 0]
 
 
-def test_a_region_has_letters_above_a_heat_map(tmp_path):
-    top, bottom = draw_mutagenesis(changes(), tmp_path / "s.svg", title="mine")
-    assert len(top.patches) == 30
-    assert bottom.images[0].get_array().shape == (4, 30)
-    assert bottom.get_xlim() == (0.5, 30.5)
-    assert np.isnan(bottom.images[0].get_array().filled(np.nan)).sum() == 30  # the reference
-
-
 def test_letters_below_the_line_and_none():
     axis = Figure().subplots()
     draw_letters(axis, [1, 2, 3], "ACN", [1.0, -2.0, float("nan")])
@@ -49,10 +33,16 @@ def test_letters_below_the_line_and_none():
     assert axis.get_ylim()[0] < -2
 
 
-@pytest.mark.parametrize("draw", [lambda p: draw_attention(np.eye(2), p), lambda p: draw_mutagenesis(changes(), p)])
-def test_other_endings_are_refused(tmp_path, draw):
+def test_other_endings_are_refused(tmp_path):
     with pytest.raises(OutputError, match=r"\.png or \.svg"):
-        draw(tmp_path / "m.pdf")
+        draw_attention(np.eye(2, dtype=np.float32), tmp_path / "m.pdf")
+
+
+def test_maps_beside_each_other_share_their_colours():
+    maps = {f"head {i}": np.full((4, 4), i / 10, dtype=np.float32) for i in range(5)}
+    axes = draw_attention_maps(maps)
+    assert [axis.get_title(loc="left") for axis in axes] == list(maps)
+    assert len({axis.images[0].get_clim() for axis in axes}) == 1
 
 
 @pytest.mark.parametrize("size", [12, 90])

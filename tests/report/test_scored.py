@@ -63,6 +63,12 @@ def test_a_table_gives_the_same(scored, tmp_path):
         assert found.rows["frequency"].dropna().tolist() == [0.1, 0.01]
 
 
+def test_numbers_of_rows_are_no_scores(tmp_path):
+    table = "chrom\tpos\tref\talt\trecord\tllr\tllr_background\treason\n20\t1\tA\tC\t7\t-1\t300\t\n"
+    (tmp_path / "n.tsv").write_text(table)
+    assert read_scored(tmp_path / "n.tsv").scores == ["llr"]
+
+
 def test_what_has_no_score_is_said(tmp_path):
     plain = write_vcf(tmp_path / "n.vcf", ["20\t10\t.\tA\tC\t.\t.\t."])
     with pytest.raises(InputError, match=r"n\.vcf: no HX_ scores in its header"):

@@ -131,7 +131,7 @@ def test_a_folder_shows_its_figures_and_tables(kind, tmp_path):
     draw_layers(table, tmp_path / "results_all.png")
     table.to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
     pd.concat([table] * 200).to_csv(tmp_path / "long.tsv", sep="\t", index=False)
-    picture, long, grid = section_of(tmp_path).blocks
+    long, picture, grid = section_of(tmp_path).blocks
     assert isinstance(picture, Picture)
     assert "results all" in picture.alt
     assert long == Text("long.tsv has 400 rows and is not shown.")

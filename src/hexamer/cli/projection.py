@@ -1,6 +1,7 @@
 """Pictures of embeddings: `project`."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,14 +10,14 @@ import typer
 from hexamer.cli.messages import examples, say, say_reasons
 from hexamer.cli.options import DeviceOption, ModelOption, check_not_input
 from hexamer.cli.progress import Count, counter
-from hexamer.cli.sources import FigureOption, parse_numbers
+from hexamer.cli.sources import FigureOption, PeopleOption, PersonOption, open_source, parse_numbers
 from hexamer.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from hexamer.genome import Annotation, Genome
+    from hexamer.genome import Annotation, Genome, Haplotype
     from hexamer.interpretation import Projection
     from hexamer.model import NucleotideTransformer
 
@@ -45,6 +46,8 @@ def project(
     annotation: Annotated[
         Path | None, typer.Option("--annotation", "-a", help="GTF or GFF3: draw windows of its elements.")
     ] = None,
+    people: PeopleOption = None,
+    person: PersonOption = None,
     colour: Annotated[
         list[str] | None, typer.Option("--colour", "-c", help="Column to colour by, with a panel each. Repeatable.")
     ] = None,
@@ -79,22 +82,29 @@ def project(
     check_method(method)
     if figure is not None:
         check_figure_path(figure)
-    given = {"input": sequences, "genome": genome, "annotation": annotation}
+    given = {"input": sequences, "genome": genome, "annotation": annotation, "people": people}
     facts: dict[str, Any] = {name: describe_file(path) for name, path in given.items() if path is not None}
     check_not_input(out, *(path for path in given.values() if path is not None))
     found: dict[str, list[AnnData]] = {}
     if sequences is not None and sequences.suffix in WRITTEN:
-        if layers or control or annotation is not None:
-            raise SettingsError(f"{sequences}: is embedded; --layers, --control and --annotation are of what is not")
+        if layers or control or annotation is not None or people is not None:
+            raise SettingsError(
+                f"{sequences}: is embedded; --layers, --control, --annotation and --people are of what is not"
+            )
         found["model"] = [_read_written(sequences)]
     else:
         encoder = load_model(model, device=device)
         wanted = _choose_layers(encoder, parse_numbers(layers, "--layers"), of_elements=annotation is not None)
-        read = _open_source(sequences, genome, annotation, encoder.config.max_bases, (windows, length, share, seed))
-        with counter("sequences") as advance:
-            found["model"] = read(encoder, wanted, advance)
-            if control:
-                found["random"] = read(randomised(encoder, seed), wanted, advance)
+        with ExitStack() as opened:
+            if genome is None and (people is not None or person is not None):
+                raise SettingsError("--people and --person are read over a genome; --genome FASTA would work")
+            source = opened.enter_context(open_source(genome, people, person)) if genome is not None else None
+            read = _open_input(sequences, source, annotation, encoder.config.max_bases, (windows, length, share, seed))
+            with counter("sequences") as advance:
+                found["model"] = read(encoder, wanted, advance)
+                if control:
+                    found["random"] = read(randomised(encoder, seed), wanted, advance)
+        facts |= {"person": person} if person else {}
         facts |= {"model": describe_model(encoder)}
     first = found["model"][0]
     names = colour or (["element"] if annotation is not None else [])
@@ -145,30 +155,30 @@ def _choose_layers(encoder: "NucleotideTransformer", layers: tuple[int, ...], *,
     return tuple(dict.fromkeys(encoder.layer_number(layer) for layer in asked))
 
 
-def _open_source(
+def _open_input(
     sequences: Path | None,
-    genome: Path | None,
+    source: "Genome | Haplotype | None",
     annotation: Path | None,
     longest: int,
     drawn: tuple[int, int, float, int],
 ) -> Read:
     """Open what is to be embedded; gives what reads it with an encoder, a list of a layer each."""
-    from hexamer.genome import Annotation, Genome, read_intervals, read_sequences
+    from hexamer.genome import Annotation, Haplotype, read_intervals, read_sequences
 
-    reference = Genome(genome) if genome is not None else None
     if annotation is not None:
-        if reference is None or sequences is not None:
+        if source is None or sequences is not None:
             raise SettingsError(f"{annotation}: elements are of a genome; --genome FASTA without INPUT would work")
         if drawn[1] > longest:
             raise SettingsError(f"--length {drawn[1]:,}: {longest:,} or fewer (what the model reads) would work")
-        return _read_elements(reference, Annotation(annotation, reference, promoter=0), *drawn)
+        reference = source.cohort.genome if isinstance(source, Haplotype) else source
+        return _read_elements(source, reference, Annotation(annotation, reference, promoter=0), *drawn)
     if sequences is None:
         raise SettingsError(
             "nothing to lay out: INPUT (embeddings, FASTA, or BED with --genome), or --genome with --annotation, "
             "would work"
         )
     is_bed = sequences.name.removesuffix(".gz").endswith(BED)
-    if is_bed and reference is None:
+    if is_bed and source is None:
         raise SettingsError(f"{sequences}: intervals need a genome; --genome FASTA would work")
     items: list[Any] = list(read_intervals(sequences) if is_bed else read_sequences(sequences))
 
@@ -177,7 +187,7 @@ def _open_source(
 
         found = []
         for layer in layers:
-            found.append(embed(encoder, items, reference, layer=layer))
+            found.append(embed(encoder, items, source, layer=layer))
             advance(len(items))
         return found
 
@@ -185,7 +195,13 @@ def _open_source(
 
 
 def _read_elements(
-    reference: "Genome", known: "Annotation", windows: int, length: int, share: float, seed: int
+    source: "Genome | Haplotype",
+    reference: "Genome",
+    known: "Annotation",
+    windows: int,
+    length: int,
+    share: float,
+    seed: int,
 ) -> Read:
     """Draw windows of elements, and say of which classes there are few."""
     from hexamer.interpretation import embed_windows, sample_elements
@@ -197,7 +213,7 @@ def _read_elements(
             say(f"{name}: {count:,} of {windows:,} windows; no more elements cover {share:.0%} of {length:,} bases")
 
     def read(encoder: "NucleotideTransformer", layers: tuple[int, ...], advance: Count) -> "list[AnnData]":
-        return embed_windows(encoder, reference, places, layers=layers, advance=lambda count: advance(count))
+        return embed_windows(encoder, source, places, layers=layers, advance=lambda count: advance(count))
 
     return read
 

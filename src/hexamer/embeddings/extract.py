@@ -16,7 +16,7 @@ import torch
 from hexamer.embeddings.budget import choose_budget
 from hexamer.embeddings.pooling import Pool, Vectors, check_pool, join_windows, pool_window
 from hexamer.errors import SequenceError, SettingsError
-from hexamer.genome import Genome, Interval
+from hexamer.genome import Genome, Haplotype, Interval
 from hexamer.manifest import package_versions
 from hexamer.model import NucleotideTransformer, batches, pack
 from hexamer.tokens import CLS_ID, report_letters, token_spans
@@ -41,7 +41,7 @@ class _Sequence:
 def embed(
     model: NucleotideTransformer,
     sequences: Iterable[str | tuple[str, str] | Interval],
-    genome: Genome | None = None,
+    genome: Genome | Haplotype | None = None,
     *,
     layer: int = -1,
     pool: Pool = "mean",
@@ -54,7 +54,7 @@ def embed(
     model : NucleotideTransformer
     sequences : iterable of str, (name, str) or Interval
         DNA in any case and of any length, or places in `genome`; an interval on "-" is read from the other strand.
-    genome : Genome, optional
+    genome : Genome or Haplotype, optional
         Needed for intervals.
     layer : int
         0 (token embedding) to the number of blocks; -1 is the last, after the final LayerNorm.
@@ -107,7 +107,7 @@ def embed(
 def embed_stream(
     model: NucleotideTransformer,
     sequences: Iterable[str | tuple[str, str] | Interval],
-    genome: Genome | None = None,
+    genome: Genome | Haplotype | None = None,
     *,
     layer: int,
     pool: Pool,
@@ -135,7 +135,7 @@ def embed_stream(
 
 
 def _read(
-    model: NucleotideTransformer, item: str | tuple[str, str] | Interval, genome: Genome | None, row: int
+    model: NucleotideTransformer, item: str | tuple[str, str] | Interval, genome: Genome | Haplotype | None, row: int
 ) -> _Sequence:
     """Fetch, check and tokenise one input row."""
     facts: dict[str, Any] = {"name": f"sequence_{row}"}

@@ -19,7 +19,7 @@ import pandas as pd
 
 from hexamer.embeddings.layers import embed_layers
 from hexamer.errors import AnnotationError, SettingsError
-from hexamer.genome import Annotation, Genome, Interval
+from hexamer.genome import Annotation, Genome, Haplotype, Interval
 from hexamer.genome.genes import GeneModels
 from hexamer.manifest import package_versions
 from hexamer.model import NucleotideTransformer
@@ -98,7 +98,7 @@ def sample_elements(
 
 def embed_windows(
     model: NucleotideTransformer,
-    genome: Genome,
+    genome: Genome | Haplotype,
     windows: Sequence[Interval],
     *,
     layers: Sequence[int] = (-1,),
@@ -109,7 +109,7 @@ def embed_windows(
     Parameters
     ----------
     model : NucleotideTransformer
-    genome : Genome
+    genome : Genome or Haplotype
     windows : sequence of Interval [N]
         Named for their class, no longer than the model reads.
     layers : sequence of int
@@ -142,7 +142,7 @@ def embed_windows(
         index=pd.RangeIndex(len(windows)).astype(str),
     )
     obs["element"] = pd.Categorical(obs["element"], categories=ELEMENTS).remove_unused_categories()
-    obs["gc"] = [(each.count("G") + each.count("C")) / len(each) for each in letters]
+    obs["gc"] = [(each.count("G") + each.count("C")) / max(len(each), 1) for each in letters]
     vectors = embed_layers(model, letters, advance=advance)
     settings: dict[str, Any] = {"pool": "mean", "model": model.source or "random weights", "precision": model.precision}
     settings |= {"versions": package_versions()}

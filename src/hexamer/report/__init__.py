@@ -12,8 +12,8 @@ from hexamer.report.interpretation import (
     draw_attention_maps,
     draw_dependency,
     draw_letters,
-    draw_mutagenesis,
 )
+from hexamer.report.mutagenesis import draw_mutagenesis
 from hexamer.report.page import Report, write_report
 from hexamer.report.projections import draw_projection, show_separation
 from hexamer.report.tables import (

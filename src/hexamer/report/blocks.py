@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from hexamer.report.figures import DOTS
+
 _LARGEST = 250_000  # bytes of an SVG
 _KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
 
@@ -24,6 +26,8 @@ class Picture(NamedTuple):
     alt: str
     """What it shows, for those who do not see it."""
     caption: str = ""
+    width: int = 0
+    """Of the page's pixels; 0 is its own."""
     kind: str = "picture"
 
 
@@ -82,9 +86,11 @@ def draw(function: Callable[..., Any], *args: Any, alt: str, caption: str = "", 
 
 
 def embed_picture(path: Path, *, alt: str, caption: str = "") -> Picture:
-    """Put a file of a figure into the page, `.svg` or `.png`."""
-    letters = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Picture(f"data:{_KINDS[path.suffix]};base64,{letters}", alt, caption)
+    """Put a file of a figure into the page, `.svg` or `.png`; a PNG as large as its SVG would be."""
+    content = path.read_bytes()
+    width = int.from_bytes(content[16:20], "big") * 96 // DOTS if path.suffix == ".png" else 0
+    letters = base64.b64encode(content).decode("ascii")
+    return Picture(f"data:{_KINDS[path.suffix]};base64,{letters}", alt, caption, width)
 
 
 def make_grid(table: pd.DataFrame, *, caption: str = "", digits: int = 3, most: int = 40) -> Grid:

@@ -44,7 +44,7 @@ def draw_distributions(
     """
     columns = min(_COLUMNS, len(values))
     rows = -(-len(values) // columns)
-    with drawing(path, (2.6 * columns + 0.6, 2.1 * rows + 0.3), style=STYLE | {"axes.spines.left": True}) as figure:
+    with drawing(path, (2.2 * columns + 0.5, 2.1 * rows + 0.3), style=STYLE | {"axes.spines.left": True}) as figure:
         axes = list(figure.subplots(rows, columns, squeeze=False).reshape(-1))
         for axis, (name, found) in zip(axes, values.items(), strict=False):
             known = found[np.isfinite(found)].astype(np.float64)
@@ -92,7 +92,7 @@ def draw_by_frequency(
     OutputError
         If the figure has another ending or cannot be written.
     """
-    with drawing(path, (3.6, 2.4), style=STYLE | {"axes.spines.left": True}) as figure:
+    with drawing(path, (3.1, 2.4), style=STYLE | {"axes.spines.left": True}) as figure:
         axis = figure.subplots()
         labels = []
         for place, (name, (low, high)) in enumerate(FREQUENCY_CLASSES.items()):

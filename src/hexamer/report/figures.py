@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES = (".png", ".svg")
+DOTS = 200
+"""Of a PNG, per inch."""
 
 _BASELINES = {  # column: label, colour, marker
     "token_frequency_species": ("{k}-mer frequencies", "#999999", "|"),
@@ -220,7 +222,7 @@ def save_figure(figure: Any, path: str | Path) -> None:
         text.set_parse_math(False)  # names of files may hold a $
     with write_atomically(path) as temporary:
         ending = Path(path).suffix[1:]
-        figure.savefig(temporary, format=ending, dpi=200, metadata={"Date": None} if ending == "svg" else None)
+        figure.savefig(temporary, format=ending, dpi=DOTS, metadata={"Date": None} if ending == "svg" else None)
 
 
 def _draw_rows(axis: "Axes", rows: pd.DataFrame, k: int) -> None:

@@ -217,59 +217,6 @@ def draw_dependency(
     return axis
 
 
-def draw_mutagenesis(
-    table: pd.DataFrame, path: str | Path | None = None, *, score: str = "llr", title: str = ""
-) -> "Sequence[Axes]":
-    """Draw the scores of all substitutions of a region: a heat map, and above it the mean of each base as letters.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `Mutagenesis.table`.
-    path : str or Path, optional
-        `.png` or `.svg`.
-    score : str
-        Column.
-    title : str
-
-    Returns
-    -------
-    sequence of Axes
-        Letters, heat map.
-
-    Raises
-    ------
-    OutputError
-        If the figure has another ending or cannot be written.
-    """
-    changes = table[(table["ref"].str.len() == 1) & (table["alt"].str.len() == 1)]
-    places = np.sort(changes["pos"].unique())
-    grid = changes.pivot(index="alt", columns="pos", values=score).reindex(index=list("ACGT"), columns=places)
-    reference = changes.drop_duplicates("pos").set_index("pos")["ref"].reindex(places)
-    means = -grid.mean(axis=0) if score.startswith("llr") else grid.mean(axis=0)
-    reach = float(np.nanmax(np.abs(grid.to_numpy()))) or 1.0
-    with drawing(path, (max(4.0, min(20.0, 1.2 + 0.09 * len(places))), 2.8), style=_FLAT) as figure:
-        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1.2, 1])
-        draw_letters(top, places.tolist(), reference.tolist(), means.tolist())
-        top.set_ylabel("importance" if score.startswith("llr") else f"mean {score}")
-        shown = bottom.imshow(
-            grid.to_numpy(), cmap="RdBu", vmin=-reach, vmax=reach, aspect="auto", interpolation="nearest",
-            extent=(places[0] - 0.5, places[-1] + 0.5, 3.5, -0.5),
-        )  # fmt: skip
-        for row, base in enumerate("ACGT"):
-            own = places[(reference == base).to_numpy()]
-            bottom.plot(own, np.full(len(own), row), linestyle="", marker=".", markersize=2, color="#666666")
-        bottom.set_yticks(range(4), list("ACGT"))
-        bottom.tick_params(length=0)
-        bottom.ticklabel_format(axis="x", useOffset=False, style="plain")
-        chrom = str(table["chrom"].iloc[0]) if len(table) else ""
-        bottom.set_xlabel(f"{chrom}, place from 1 (dot: reference)")
-        figure.colorbar(shown, ax=bottom, label=score)
-        if title:
-            figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return top, bottom
-
-
 def draw_letters(
     axis: "Axes", places: Sequence[float] | Any, letters: Sequence[str], heights: Sequence[float] | Any
 ) -> "Axes":

@@ -4,6 +4,7 @@ Files are read a piece at a time; of more rows than a page holds, those with the
 Not here: how the page shows them (`page`).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ MOST = 10_000
 """Rows of the page's table."""
 _PIECE = 50_000
 _KEYS = ["chrom", "pos", "id", "ref", "alt"]
+_NO_SCORES = re.compile(r"record|.*_background")  # columns of numbers that say which row, and of how many
 _FREQUENCIES = ("AF", "af", "allele_frequency", "frequency")
 
 
@@ -104,7 +106,10 @@ def _pieces(path: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
     scores = [
         str(name)
         for name in table
-        if str(name) not in plain and pd.api.types.is_numeric_dtype(table[name]) and table[name].notna().any()
+        if str(name) not in plain
+        and not _NO_SCORES.fullmatch(str(name))
+        and pd.api.types.is_numeric_dtype(table[name])
+        and table[name].notna().any()
     ]
     if not scores:
         raise InputError(f"{path}: no column of scores; a file of score-variants would work")
@@ -118,6 +123,7 @@ def _vcf_pieces(path: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
     with VariantFile(path) as records:
         numbers = info_numbers(records.header)
         ours = [name for name in numbers if name.startswith(PREFIX) and name != REASON]
+        ours = [name for name in ours if not _NO_SCORES.fullmatch(name.lower())]
         if not ours:
             raise InputError(f"{path}: no {PREFIX} scores in its header; a file of score-variants would work")
         frequency = [name for name in _FREQUENCIES if numbers.get(name) == "A"][:1]

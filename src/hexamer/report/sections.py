@@ -21,8 +21,8 @@ from hexamer.report.interpretation import (
     draw_attention_elements,
     draw_attention_maps,
     draw_dependency,
-    draw_mutagenesis,
 )
+from hexamer.report.mutagenesis import draw_mutagenesis
 from hexamer.report.projections import draw_projection
 from hexamer.report.scored import Scored
 
@@ -31,6 +31,7 @@ Blocks = list[Picture | Grid | Text]
 _MOST_REGIONS = 8  # that are drawn of one file
 _MOST_MAPS = 12
 _LONGEST_GRID = 200  # rows of a table of a folder that is shown
+_FIRST = ("results", "summary", "methods", "table", "figure", "layers")  # files of a folder that come first
 FOLDERS = {
     "run-benchmark": ("Benchmark", "Methods on the tasks of a benchmark, means over folds with 95 % intervals."),
     "predict-expression": ("Personal expression", "Measured against predicted expression, in people held out."),
@@ -287,16 +288,17 @@ def _embeddings(finding: Finding) -> Blocks:
 
 def _folder(path: Path, title: str) -> Blocks:
     blocks: Blocks = []
-    for figure in sorted(each for each in path.iterdir() if each.suffix in (".png", ".svg")):
-        words = figure.stem.replace("_", " ")
-        blocks.append(embed_picture(figure, alt=f"{title}, figure of {words}; its numbers are in the tables below.",
-                                    caption=words))  # fmt: skip
-    for name in sorted(each for each in path.iterdir() if each.suffix == ".tsv"):
-        table = pd.read_csv(name, sep="\t")
-        if len(table) <= _LONGEST_GRID:
-            blocks.append(make_grid(table, caption=name.stem.replace("_", " ")))
-        else:
-            blocks.append(Text(f"{name.name} has {len(table):,} rows and is not shown."))
+    for file in sorted(path.iterdir(), key=lambda each: (each.stem not in _FIRST, each.name)):
+        words = file.stem.replace("_", " ")
+        if file.suffix in (".png", ".svg"):
+            alt = f"{title}, figure of {words}; its numbers are in the tables beside it."
+            blocks.append(embed_picture(file, alt=alt, caption=words))
+        elif file.suffix == ".tsv":
+            table = pd.read_csv(file, sep="\t")
+            if len(table) <= _LONGEST_GRID:
+                blocks.append(make_grid(table, caption=words))
+            else:
+                blocks.append(Text(f"{file.name} has {len(table):,} rows and is not shown."))
     if not blocks:
         raise InputError(f"{path}: holds no figure and no table")
     return blocks

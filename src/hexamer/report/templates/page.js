@@ -101,14 +101,9 @@ function makeTable(anchor, columns) {
 }
 
 function makeBrowser(config) {
-  const buttons = document.getElementById("slices");
-  for (const [name, locus] of report.data.places.slice(0, 40)) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = name;
-    button.addEventListener("click", () => report.browser && report.browser.search(locus));
-    buttons.append(button);
-  }
+  const places = document.getElementById("places");
+  for (const [name, locus] of report.data.places) places.add(new Option(name, locus));
+  places.addEventListener("change", () => report.browser && report.browser.search(places.value));
   igv.createBrowser(document.getElementById("igv"), config).then((browser) => {
     report.browser = browser;
     document.body.dataset.browser = "ready";
