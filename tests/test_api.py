@@ -33,6 +33,7 @@ PUBLIC = [
     "evaluate_effects",
     "evaluate_expression",
     "evaluate_lm",
+    "find_motifs",
     "finetune",
     "fit_expression",
     "haplotypes",

@@ -29,6 +29,7 @@ _HOMES = {
     "evaluate_effects": "hexamer.effects",
     "evaluate_expression": "hexamer.expression",
     "evaluate_lm": "hexamer.training",
+    "find_motifs": "hexamer.interpretation",
     "finetune": "hexamer.training",
     "fit_expression": "hexamer.expression",
     "haplotypes": "hexamer.genome",

@@ -17,7 +17,7 @@ def test_maps_of_regions_and_their_figure(run, fasta, model_folder, tmp_path):
     with np.load(out) as found:
         assert str(found["1/name"]) == "20:2001-2090"
         assert found["0/layer2_head1"].shape == (10, 10)
-        assert found["0/tokens"][0].tolist() == [0, 6, 1000, 1005]
+        assert found["0/tokens"][0].tolist() == [0, 6, 1000, 1006]
         whole = found["1/layer2_head0"].sum(axis=1) + found["1/layer2_head0_cls"]
         np.testing.assert_allclose(whole, 1, atol=1e-5)
     assert figure.stat().st_size > 5000
@@ -41,7 +41,7 @@ def test_maps_of_a_file_and_of_a_person(run, fasta, model_folder, tmp_path):
     with np.load(out) as found:
         assert found["0/layer1_head0"].shape == (11, 11)
         places = found["0/tokens"][:, 2:]
-    assert places[0].tolist() == [54, 59]
+    assert places[0].tolist() == [54, 60]
     assert -1 not in places[:9]
 
 

@@ -99,8 +99,8 @@ def test_motifs_of_all_three_analyses(run, fasta, database, tmp_path):
     facts = {"chrom": "20", "pos": np.arange(1001, 1061)}
     base = pd.DataFrame(facts | {"base": list(letters), "attribution": scores})
     base = base.assign(name="mine", strand="+", offset=np.arange(60), inserted=0)
-    mutated = pd.DataFrame(facts | {"ref": list(letters), "llr": -scores, "region": "mine", "alt": "N"})
-    depends = pd.DataFrame({"region": "mine", "chrom": "20", "pos_changed": facts["pos"], "strength": scores})
+    mutated = pd.DataFrame(facts | {"ref": list(letters), "llr": -scores, "name": "mine", "alt": "N"})
+    depends = pd.DataFrame({"name": "mine", "chrom": "20", "pos_changed": facts["pos"], "strength": scores})
     tables = {"a": base, "m": mutated, "d": depends.assign(pos_expected=1)}
     for name, table in tables.items():
         table.to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
@@ -154,7 +154,7 @@ def test_options_that_do_not_go_together(run, fasta, database, tmp_path):
     flat = pd.DataFrame({"name": "mine", "chrom": "20", "strand": "+", "offset": [0], "pos": [1], "inserted": [0]})
     flat.assign(base="A", attribution=0.0).to_csv(tmp_path / "a.tsv", sep="\t", index=False)
     for table, options, part in (
-        ("a.tsv", ("--nearest", 0), "--nearest 0; 1 or more"),
+        ("a.tsv", ("--nearest", 0), "nearest 0; 1 or more"),
         ("a.tsv", ("--person", "ann:1"), "need --genome"),
         ("a.tsv", ("--level", 2), "level 2.0"),
         (fasta, (), "a table of attribute, saturation-mutagenesis (with llr) or dependency-map would work"),

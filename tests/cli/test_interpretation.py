@@ -29,7 +29,7 @@ def test_every_change_has_the_score_of_score_variants(run, fasta, model_folder, 
     assert figure.read_text().startswith("<?xml")
     code, _, said = run("saturation-mutagenesis", "-g", fasta, "-o", out, *options, "--fast")
     assert code == 0, said
-    assert "fast against exact, 60 substitutions of 20:1001-1060: Pearson" in said
+    assert "fast against exact, 60 substitutions: Pearson" in said
     assert len(pd.read_csv(out, sep="\t")) == 60 * 3
 
 
@@ -118,7 +118,8 @@ def test_a_person_who_is_the_reference_has_its_numbers(run, people, model_folder
     counts = [name for name in person if "inserted" in name]
     assert counts
     assert not person[counts].to_numpy().any()
-    pd.testing.assert_frame_equal(person.drop(columns=counts), reference)
+    assert person["name"].unique().tolist() == ["20:581-640 ann:1"]
+    pd.testing.assert_frame_equal(person.drop(columns=[*counts, "name"]), reference.drop(columns="name"))
 
 
 def test_changes_of_what_a_person_has_inserted(run, people, model_folder, tmp_path):
@@ -161,3 +162,23 @@ def test_tracks_of_a_person_lie_on_the_reference(run, people, model_folder, tmp_
     np.testing.assert_array_equal(found["ann"], found["ref"])
     assert np.flatnonzero(np.isnan(found["bob"])).tolist() == [120, 121, 122]
     assert (found["bob"] != found["ref"])[~np.isnan(found["bob"])].any()
+
+
+def test_names_are_told_apart(run, fasta, model_folder, tmp_path):
+    (tmp_path / "p.bed").write_text("20\t100\t112\tp\n20\t700\t712\tp\n20\t700\t712\tp\n20\t50\t60\tq\n")
+    given = ("-g", fasta, "-m", model_folder, "--bed", tmp_path / "p.bed", "--window", 300, "-o", tmp_path / "p.tsv")
+    code, _, said = run("saturation-mutagenesis", *given, "--fast")
+    assert code == 0, said
+    names = pd.read_csv(tmp_path / "p.tsv", sep="\t")["name"].unique().tolist()
+    assert names == ["p 20:101-112", "p 20:701-712", "p 20:701-712_2", "q"]
+    (tmp_path / "r.fa").write_text(">a\nACGUACGUACGU\n>a\nacgtnnACGTAC\n")
+    code, _, said = run("saturation-mutagenesis", "--fasta", tmp_path / "r.fa", *given[2:4], *given[6:], "--fast")
+    assert code == 0, said
+    table = pd.read_csv(tmp_path / "p.tsv", sep="\t").drop_duplicates(["name", "pos"])
+    assert table.groupby("name")["ref"].sum().to_dict() == {"a": "ACGTACGTACGT", "a_2": "ACGTACGTAC"}
+
+
+def test_fast_has_no_deletions(run, fasta, model_folder, tmp_path):
+    given = ("-g", fasta, "-m", model_folder, "-r", "20:1-10", "-o", tmp_path / "p.tsv", "--fast", "--deletions")
+    code, _, said = run("saturation-mutagenesis", *given)
+    assert (code, "--no-deletions, or no --fast" in said) == (2, True), said

@@ -70,11 +70,11 @@ def test_written_embeddings_by_a_column(run, written, tmp_path):
     assert table["x"].isna().tolist() == [True] + [False] * 29
     assert set(table["layer"]) == {4}
     lines = [line.split() for line in told.splitlines()]
-    # Each class has fewer rows than a purity is of: 13 and 14 of 15 neighbours are all there are.
+    # Of 29 rows seven are looked at.
     assert [[line[0], *line[-2:]] for line in lines[1:]] == [
-        ["all", "0.901", "0.483"],
-        ["a", "0.867", "0.464"],
-        ["b", "0.933", "0.500"],
+        ["all", "1.000", "0.483"],
+        ["a", "1.000", "0.464"],
+        ["b", "1.000", "0.500"],
     ]
     assert "1  empty" in said
     assert "perplexity 30 is too large for 29 rows; 9.33 was used" in said

@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import REFERENCE, write_people
 
 from hexamer.errors import GenomeError
-from hexamer.genome import Cohort, Interval, SpelledGenome, spell
+from hexamer.genome import Cohort, Interval, SequenceGenome, spell
 
 RECORDS = [
     "20\t3\t.\tG\tGTT\t.\t.\t.\tGT\t1|0\t0|0\t0|0",
@@ -55,7 +55,7 @@ def test_what_is_deleted_has_no_place(ann):
 
 
 def test_letters_answer_as_a_genome(tmp_path):
-    genome = SpelledGenome({"chr20": "ACGTNN"}, tmp_path / "x.fa")
+    genome = SequenceGenome({"chr20": "ACGTNN"}, tmp_path / "x.fa")
     again = pickle.loads(pickle.dumps(genome))
     assert again.fetch_interval(Interval("20", 1, 5, "-")) == "NACG"
     assert again.count_letters("20")["n"] == 2

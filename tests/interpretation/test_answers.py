@@ -28,7 +28,7 @@ def test_turns_cover_each_whole_token_once(model):
 
 def test_a_base_has_a_token_and_a_digit(model):
     ids, _, _ = one(model, "ACGTACGTACGTNA")
-    assert [find_base(model, ids, place) for place in (0, 11, 12, 13)] == [(1, 0), (2, 5), (3, 0), (4, 0)]
+    assert [find_base(model, ids, offset) for offset in (0, 11, 12, 13)] == [(1, 0), (2, 5), (3, 0), (4, 0)]
     with pytest.raises(SettingsError, match="base 14 of a sequence of 14: 0 to 13 would work"):
         find_base(model, ids, 14)
 

@@ -27,11 +27,11 @@ def encoder(layout, *, seed=3):
     return model.eval().requires_grad_(False)
 
 
-def log_likelihood(model, sequence, place=None):
+def log_likelihood(model, sequence, offset=None):
     """The slow way: ids with masks, no vectors."""
     (ids,) = model.tokenizer.encode([sequence])
     total = 0.0
-    for rows in mask_turns(model, ids, place):
+    for rows in mask_turns(model, ids, offset):
         masked = np.where(np.isin(np.arange(len(ids)), rows), MASK_ID, ids)
         logits = model(torch.as_tensor(masked)[None].long()).logits[0, rows]
         logs = logits[:, model.tokenizer.first_kmer : model.tokenizer.first_letter].log_softmax(-1)
@@ -41,17 +41,17 @@ def log_likelihood(model, sequence, place=None):
 
 @pytest.mark.parametrize("layout", ["v1", "v2"])
 @pytest.mark.parametrize("baseline", ["mask", "mean"])
-@pytest.mark.parametrize("place", [None, 14])
-def test_what_tokens_and_bases_add_is_the_difference_to_the_baseline(layout, baseline, place):
+@pytest.mark.parametrize("offset", [None, 14])
+def test_what_tokens_and_bases_add_is_the_difference_to_the_baseline(layout, baseline, offset):
     model = encoder(layout)
-    found = attribute(model, SEQUENCE, baseline=baseline, place=place, steps=100)
-    assert found.value == pytest.approx(log_likelihood(model, SEQUENCE, place), abs=1e-3)
+    found = attribute(model, SEQUENCE, baseline=baseline, offset=offset, steps=100)
+    assert found.value == pytest.approx(log_likelihood(model, SEQUENCE, offset), abs=1e-3)
     assert abs(found.value - found.baseline) > 0.1
     assert abs(found.rest) < 0.01 * abs(found.value - found.baseline)
     assert found.bases.sum() == pytest.approx(found.tokens.sum(), abs=1e-9)
     np.testing.assert_allclose(found.bases[:48].reshape(-1, 6).sum(1), found.tokens[:8], atol=1e-9)
     assert found.bases[53] == 0  # N
-    assert place is None or found.tokens[2] == 0  # masked: nobody reads it
+    assert offset is None or found.tokens[2] == 0  # masked: nobody reads it
 
 
 def test_of_v1_the_baseline_is_what_a_mask_gives():
@@ -62,20 +62,20 @@ def test_of_v1_the_baseline_is_what_a_mask_gives():
     vectors[1:] = 0
     packed = replace(pack([ids], model.device), ids=torch.as_tensor(np.where(np.arange(9) == 3, MASK_ID, ids)))
     told = ask_kmers(model, packed, vectors, torch.tensor([3]))[0, ids[3] - 4]
-    assert attribute(model, SEQUENCE[:48], place=14).baseline == pytest.approx(float(told), abs=1e-4)
+    assert attribute(model, SEQUENCE[:48], offset=14).baseline == pytest.approx(float(told), abs=1e-4)
 
 
 def test_leaving_out_v1_s_scaling_breaks_the_sum(monkeypatch):
     """One of two tokens masked scales vectors by 0.88 / (1 - 1 / 3); without, the sum is off by a tenth and more."""
     model = encoder("v1")
-    right = attribute(model, SEQUENCE[:12], place=3, steps=100)
+    right = attribute(model, SEQUENCE[:12], offset=3, steps=100)
 
     def unscaled(packed, embeddings=None):
         x = model.embed_tokens(packed.ids) if embeddings is None else embeddings
         return x.masked_fill((packed.ids == MASK_ID)[:, None], 0.0) + model.embed_positions(packed.positions + 2)
 
     monkeypatch.setattr(model, "_embed", unscaled)
-    wrong = attribute(model, SEQUENCE[:12], place=3, steps=100)
+    wrong = attribute(model, SEQUENCE[:12], offset=3, steps=100)
     difference = right.value - right.baseline
     assert abs(right.tokens.sum() - difference) < 0.01 * abs(difference)
     assert abs(wrong.tokens.sum() - difference) > 0.1 * abs(difference)
@@ -91,9 +91,9 @@ def test_of_v1_a_baseline_of_masked_ids_is_no_number():
 def test_integrated_gradients_are_means_of_gradients_along_the_path(layout):
     """The slow way, for one token masked: gradients at 400 points in float64 of a model in float64."""
     model = encoder(layout)
-    place, steps = 20, 400
+    offset, steps = 20, 400
     (ids,) = model.tokenizer.encode([SEQUENCE[:48]])
-    row = 1 + place // 6
+    row = 1 + offset // 6
     table = model.embed_tokens.weight
     masked = torch.as_tensor(np.where(np.arange(len(ids)) == row, MASK_ID, ids)).long()
     vectors = table[torch.as_tensor(ids).long()]
@@ -108,7 +108,7 @@ def test_integrated_gradients_are_means_of_gradients_along_the_path(layout):
         kmer = int(ids[row]) - model.tokenizer.first_kmer
         ask_kmers(model, packed, x, torch.tensor([row]))[0, kmer].backward()
         total += x.grad / steps
-    found = attribute(model, SEQUENCE[:48], place=place, steps=100)
+    found = attribute(model, SEQUENCE[:48], offset=offset, steps=100)
     told = ((vectors - origin) * total).sum(-1)[1:].numpy()
     np.testing.assert_allclose(found.tokens, told, atol=2e-3 * np.abs(told).max())
 
@@ -123,7 +123,7 @@ def test_gradient_x_input_is_the_gradient_times_the_embedding(layout):
     ask_kmers(model, pack([masked], model.device), x, torch.tensor([4]))[0, kmer].backward()
     told = (x.grad * x).sum(-1).detach().numpy()
     told[4] = 0
-    found = attribute(model, SEQUENCE[:48], method="gradient_x_input", place=20)
+    found = attribute(model, SEQUENCE[:48], method="gradient_x_input", offset=20)
     np.testing.assert_allclose(found.tokens, told[1:], atol=1e-5)
     assert math.isnan(found.baseline)
     assert math.isnan(found.rest)
@@ -160,21 +160,21 @@ def test_outputs_of_a_fine_tuned_model(model, kind):
     predictor = Predictor(model, target)
     predictor.train()
     sequence = SEQUENCE[:48]
-    place = 20 if kind == "bases" else None
-    found = attribute(predictor, sequence, target="z", place=place, steps=100)
-    told = float(predictor.predict([sequence])[0][..., 2].reshape(-1)[place or 0])
+    offset = 20 if kind == "bases" else None
+    found = attribute(predictor, sequence, target="z", offset=offset, steps=100)
+    told = float(predictor.predict([sequence])[0][..., 2].reshape(-1)[offset or 0])
     assert found.value == pytest.approx(told if kind == "values" else math.log(told / (1 - told)), abs=1e-3)
     assert abs(found.rest) < 0.02 * abs(found.value - found.baseline) + 1e-3
     assert predictor.training
     assert all(parameter.grad is None for parameter in predictor.parameters())
     values = predictor.predict([sequence])[0]
-    best = int((values[place] if kind == "bases" else values).argmax()) if kind in ("classes", "bases") else 0
-    default = attribute(predictor, sequence, place=place, steps=2).value
-    assert default == attribute(predictor, sequence, target="xyz"[best], place=place, steps=2).value
+    best = int((values[offset] if kind == "bases" else values).argmax()) if kind in ("classes", "bases") else 0
+    default = attribute(predictor, sequence, offset=offset, steps=2).value
+    assert default == attribute(predictor, sequence, target="xyz"[best], offset=offset, steps=2).value
     with pytest.raises(SettingsError, match="the model has x, y, z"):
-        attribute(predictor, sequence, target="w", place=place)
+        attribute(predictor, sequence, target="w", offset=offset)
     with pytest.raises(SettingsError, match="the model answers for"):
-        attribute(predictor, sequence, place=None if kind == "bases" else 4)
+        attribute(predictor, sequence, offset=None if kind == "bases" else 4)
 
 
 def test_a_stretch_and_its_letters_are_the_same(model):
@@ -190,8 +190,8 @@ MISTAKES = {
     "baseline": ({"baseline": "zero"}, "mask or mean would work"),
     "steps": ({"steps": 0}, "0 steps; 1 or more would work"),
     "target": ({"target": "x"}, "an encoder has no outputs"),
-    "place": ({"place": 99}, "0 to 61 would work"),
-    "a place in no whole token": ({"place": 53}, "is in no whole 6-mer"),
+    "offset": ({"offset": 99}, "0 to 61 would work"),
+    "an offset in no whole token": ({"offset": 53}, "is in no whole 6-mer"),
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hexamer.errors import InputError, SequenceError
 from hexamer.genome import reverse_complement
-from hexamer.interpretation.motifs import ORDER, Motif, adjust, match_motifs, read_motifs
+from hexamer.interpretation.motifs import ORDER, Motif, match_motifs, read_motifs
 from hexamer.interpretation.seqlets import find_seqlets
 
 # Counts of JASPAR 2024 (CC BY 4.0), newest versions of their matrices.
@@ -93,13 +93,6 @@ def test_damaged_files_are_one_line(tmp_path, case):
         read_motifs(tmp_path / "none")
 
 
-def test_adjusting_is_benjamini_and_hochberg_s():
-    from scipy.stats import false_discovery_control
-
-    p = np.random.default_rng(0).uniform(size=200) ** 2
-    np.testing.assert_allclose(adjust(p), false_discovery_control(p))
-
-
 # ---- matching ------------------------------------------------------------------------------------------------------
 
 
@@ -177,3 +170,13 @@ def test_what_cannot_be_matched(motifs, monkeypatch):
 
 def test_an_empty_result_is_a_table(motifs):
     assert isinstance(match_motifs([], motifs), pd.DataFrame)
+
+
+def test_a_matrix_cut_short_is_no_motif(tmp_path):
+    rows = "0.25 0.25 0.25 0.25\n" * 2
+    head = "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF M1 one\nletter-probability matrix: alength= 4 w= {}\n"
+    (tmp_path / "short.meme").write_text(head.format(10) + rows)
+    with pytest.raises(InputError, match="has 2 rows, not w= 10"):
+        read_motifs(tmp_path / "short.meme")
+    (tmp_path / "whole.meme").write_text(head.format(2) + rows)
+    assert read_motifs(tmp_path / "whole.meme")[0].letters.shape == (4, 2)

@@ -17,12 +17,12 @@ def one_hot(*sequences):
 
 
 @pytest.mark.parametrize("layout", ["v1", "v2"])
-@pytest.mark.parametrize("place", [None, 19])
-def test_true_one_hots_give_what_ids_give(layout, place):
+@pytest.mark.parametrize("offset", [None, 19])
+def test_true_one_hots_give_what_ids_give(layout, offset):
     model = encoder(layout)
-    found = OneHotModel(model, place=place)(one_hot(*SEQUENCES).to(torch.int8))
+    found = OneHotModel(model, offset=offset)(one_hot(*SEQUENCES).to(torch.int8))
     assert found.shape == (3, 1)
-    told = [log_likelihood(model, sequence, place) for sequence in SEQUENCES]
+    told = [log_likelihood(model, sequence, offset) for sequence in SEQUENCES]
     np.testing.assert_allclose(found[:, 0].detach(), told, rtol=1e-5)
 
 
@@ -30,9 +30,9 @@ def test_true_one_hots_give_what_ids_give(layout, place):
 def test_outputs_of_a_fine_tuned_model(model, kind):
     torch.manual_seed(1)
     predictor = Predictor(model, make_target(kind, ("x", "y", "z"))).eval()
-    place = 20 if kind == "bases" else None
-    found = OneHotModel(predictor, place=place)(one_hot(*SEQUENCES)).detach().numpy()
-    told = [each[place] if kind == "bases" else each for each in predictor.predict(SEQUENCES)]
+    offset = 20 if kind == "bases" else None
+    found = OneHotModel(predictor, offset=offset)(one_hot(*SEQUENCES)).detach().numpy()
+    told = [each[offset] if kind == "bases" else each for each in predictor.predict(SEQUENCES)]
     np.testing.assert_allclose(found, np.log(told) - np.log1p(-np.array(told)), atol=1e-4)
 
 
@@ -68,7 +68,7 @@ def test_what_cannot_be_read(model):
     with pytest.raises(SequenceError, match="600 bases are 100 tokens; 1 to 99"):
         OneHotModel(model)(one_hot("ACGTAC" * 100))
     with pytest.raises(SettingsError, match="0 to 5 would work"):
-        OneHotModel(model, place=6)(one_hot("ACGTAC"))
+        OneHotModel(model, offset=6)(one_hot("ACGTAC"))
 
 
 # ---- tools that were made for one-hot models, unchanged ------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_tangermeme_s_deeplift_takes_the_wrapper_for_one_operation():
 def test_captum_integrates_from_any_base(model):
     from captum.attr import IntegratedGradients
 
-    wrapped, columns = OneHotModel(model, place=8), one_hot(SEQUENCES[0])
+    wrapped, columns = OneHotModel(model, offset=8), one_hot(SEQUENCES[0])
     origin = torch.full_like(columns, 0.25)
     found = IntegratedGradients(wrapped).attribute(columns, origin, n_steps=64, internal_batch_size=16)
     difference = (wrapped(columns) - wrapped(origin)).item()

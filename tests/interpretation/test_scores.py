@@ -42,7 +42,7 @@ def test_a_table_of_attributions_is_read_as_it_was_written(tmp_path, ending):
 def test_importance_of_mutagenesis_is_minus_the_mean(tmp_path):
     rows = [("r", "20", 5, "A", alt, llr) for alt, llr in (("C", -1), ("G", -2), ("T", -6))]
     rows += [("r", "20", 7, "G", "C", 0.5), ("r", "20", 4, "TA", "T", -9), ("s", "20", 5, "A", "C", np.nan)]
-    pd.DataFrame(rows, columns=["region", "chrom", "pos", "ref", "alt", "llr"]).to_csv(tmp_path / "m.tsv", sep="\t")
+    pd.DataFrame(rows, columns=["name", "chrom", "pos", "ref", "alt", "llr"]).to_csv(tmp_path / "m.tsv", sep="\t")
     first, second = read_scores(tmp_path / "m.tsv")
     assert (first.stretch.name, first.stretch.sequence, first.stretch.places.tolist()) == ("r", "ANG", [4, 5, 6])
     np.testing.assert_array_equal(first.scores, [3, np.nan, -0.5])
@@ -53,7 +53,7 @@ def test_importance_of_mutagenesis_is_minus_the_mean(tmp_path):
 def test_mutagenesis_of_a_person_keeps_inserted_bases_apart(tmp_path):
     rows = [("r", "20", pos, inserted, ref, "C", -1.0 * i) for i, (pos, inserted, ref) in
             enumerate([(5, 0, "A"), (5, 1, "T"), (5, 2, "G"), (8, 0, "A")])]  # fmt: skip
-    pd.DataFrame(rows, columns=["region", "chrom", "pos", "inserted", "ref", "alt", "llr"]).to_csv(
+    pd.DataFrame(rows, columns=["name", "chrom", "pos", "inserted", "ref", "alt", "llr"]).to_csv(
         tmp_path / "m.tsv", sep="\t"
     )
     (found,) = read_scores(tmp_path / "m.tsv")
@@ -63,7 +63,7 @@ def test_mutagenesis_of_a_person_keeps_inserted_bases_apart(tmp_path):
 
 def test_dependency_maps_take_their_bases_from_the_genome(tmp_path, genome):
     rows = [("r", "20", i, j, float(i * j)) for i in (11, 12, 14) for j in (21, 23)]
-    pd.DataFrame(rows, columns=["region", "chrom", "pos_changed", "pos_expected", "strength"]).to_csv(
+    pd.DataFrame(rows, columns=["name", "chrom", "pos_changed", "pos_expected", "strength"]).to_csv(
         tmp_path / "d.tsv", sep="\t"
     )
     (found,) = read_scores(tmp_path / "d.tsv", genome)
@@ -77,7 +77,7 @@ def test_other_tables(tmp_path):
     (tmp_path / "x.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(InputError, match=r"x\.tsv: columns a, b; a table of attribute"):
         read_scores(tmp_path / "x.tsv")
-    (tmp_path / "y.tsv").write_text("region\tchrom\tpos\tref\talt\tllr\n")
+    (tmp_path / "y.tsv").write_text("name\tchrom\tpos\tref\talt\tllr\n")
     with pytest.raises(InputError, match=r"y\.tsv: no row"):
         read_scores(tmp_path / "y.tsv")
     for name, text in (("z.tsv.gz", "plain"), ("w.parquet", "plain"), ("e.tsv", "")):

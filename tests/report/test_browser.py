@@ -1,5 +1,6 @@
 import base64
 import gzip
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from hexamer.errors import InputError
 from hexamer.genome import Annotation, Interval
+from hexamer.interpretation import ScoredStretch, Stretch
 from hexamer.report.browser import (
     choose_slices,
     describe_view,
@@ -17,6 +19,7 @@ from hexamer.report.browser import (
     signal_track,
     variant_tracks,
 )
+from hexamer.report.scored import Scored
 
 
 def unpack(url):
@@ -37,7 +40,7 @@ def test_slices_are_those_that_matter_most(genome):
 
 def test_the_reference_says_where_it_lies(genome):
     slices = [Interval("20", 10, 14), Interval("short", 0, 40)]
-    view = describe_view(genome, slices, [], [Interval("20", 11, 12, name="here")], name="g")
+    view = describe_view(genome, slices, [], places=[Interval("20", 11, 12, name="here")])
     assert unpack(view.config["reference"]["fastaURL"]) == (
         f">20:11-14 @len=9000\n{genome.fetch('20', 10, 14)}\n>short:1-40 @len=40\n{genome.fetch('short', 0, 40)}\n"
     )
@@ -46,18 +49,25 @@ def test_the_reference_says_where_it_lies(genome):
 
 def test_variants_and_scores_in_the_slices(genome):
     rows = pd.DataFrame(
-        {"chrom": "chr20", "pos": [11, 12, 100], "id": ["rs1", "", ""], "ref": "A", "alt": "C",
+        {"chrom": "chr20", "pos": [11, 12, 100], "id": ["<b a=1>", "", ""], "ref": "A", "alt": "C",
          "llr": [-1.5, np.nan, 3], "reason": ["", "symbolic", ""]}
     )  # fmt: skip
-    variants, llr = variant_tracks(rows, ["llr"], [Interval("20", 0, 50)], genome)
+    scored = Scored(rows, ["llr"], {}, Counter(), np.zeros(0, np.float32))
+    variants, llr = variant_tracks(scored, [Interval("20", 0, 50)], genome)
     assert unpack(variants["url"]).splitlines()[2:] == [
-        "20\t11\trs1\tA\tC\t.\t.\tllr=-1.5", "20\t12\t.\tA\tC\t.\t.\treason=symbolic"
+        "20\t11\t‹b\xa0a=1›\tA\tC\t.\t.\tllr=-1.5", "20\t12\t.\tA\tC\t.\t.\treason=symbolic"
     ]  # fmt: skip
     assert unpack(llr["url"]) == "20\t10\t11\t-1.5"
-    assert variant_tracks(rows, ["llr"], [Interval("20", 200, 250)], genome) == []
-    letters = letter_track(rows, "llr", "importance", [Interval("20", 0, 500)], genome)
+    assert variant_tracks(scored, [Interval("20", 200, 250)], genome) == []
+
+
+def test_letters_are_those_of_the_reference(genome):
+    stretch = Stretch("r", "chr20", "+", "ACGT", np.array([10, -1, 11, 700]))
+    scored = [ScoredStretch(stretch, np.array([-1.5, 9.0, 3.0, 2.0]))]
+    letters = letter_track(scored, [Interval("20", 0, 500)], genome, name="importance")
     assert letters is not None
-    assert (letters["graphType"], unpack(letters["url"])) == ("dynseq", "20\t10\t11\t-1.5\n20\t99\t100\t3")
+    assert (letters["graphType"], unpack(letters["url"])) == ("dynseq", "20\t10\t11\t-1.5\n20\t11\t12\t3")
+    assert letter_track(scored, [Interval("20", 2000, 2500)], genome, name="importance") is None
 
 
 def test_genes_have_one_transcript(genome, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hexamer.errors import InputError
 from hexamer.report.inputs import TABLES, find_results, read_result
 
-WORDS = {"chrom", "ref", "alt", "reason", "region", "element", "name", "genome", "base", "motif"}
+WORDS = {"chrom", "ref", "alt", "reason", "element", "name", "genome", "base", "motif"}
 
 
 def write(path, columns):
@@ -52,7 +52,7 @@ def test_what_is_not_there(tmp_path):
     ("name", "content", "reason"),
     [
         ("a.tsv", b"", "the file is empty"),
-        ("a.tsv", b"x\ty\n1\t2\n", "those of no result"),
+        ("a.tsv", b"u\tv\n1\t2\n", "those of no result"),
         ("a.parquet", b"PAR1xx", "cannot be read as Parquet"),
         ("a.tsv.gz", b"\x1f\x8b\x08\x00broken", "a.tsv.gz"),
     ],
@@ -73,8 +73,8 @@ def test_a_broken_manifest_is_named(tmp_path):
 
 
 def test_text_stays_text(tmp_path):
-    (tmp_path / "m.tsv").write_text("region\tchrom\tpos\tref\talt\tllr\treason\n1\t01\t5\tA\tC\t0.5\t\n")
+    (tmp_path / "m.tsv").write_text("name\tchrom\tpos\tref\talt\tllr\treason\n1\t01\t5\tA\tC\t0.5\t\n")
     table = read_result(tmp_path / "m.tsv")
     assert table.iloc[0].tolist() == ["1", "01", 5, "A", "C", 0.5, ""]
-    (tmp_path / "d.tsv").write_text("## a\nregion\tchrom\tpos_changed\tpos_expected\tstrength\nX:1-2\t01\t1\t2\t0.5\n")
+    (tmp_path / "d.tsv").write_text("## a\nname\tchrom\tpos_changed\tpos_expected\tstrength\nX:1-2\t01\t1\t2\t0.5\n")
     assert read_result(tmp_path / "d.tsv").iloc[0].tolist() == ["X:1-2", "01", 1, 2, 0.5]

@@ -18,6 +18,7 @@ from hexamer.report import write_report
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 COUNT = 10_000
+EVIL = "<img/src=x/onerror=window.XSS='{}'>"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,8 @@ def results(tmp_path_factory, fasta):
     table = table.assign(llr=draw.normal(size=COUNT), l2=draw.random(COUNT), reason="")
     table.loc[5, ["llr", "l2", "reason"]] = [np.nan, np.nan, "star"]
     table.loc[7, "id"] = "</script><b>&\"'"
+    table.loc[0, "id"] = EVIL.format("id")
+    table.insert(7, EVIL.format("score.x"), draw.random(COUNT))
     table.to_csv(folder / "v.tsv", sep="\t", index=False, quoting=csv.QUOTE_NONE)
     facts = {"command": ["/home/ann/bin/hexamer", "score-variants", "/home/ann/secret/calls.vcf"], "made": "2026-01-01"}
     facts |= {"genome": {"path": str(fasta), "bytes": fasta.stat().st_size}}
@@ -47,7 +50,7 @@ def results(tmp_path_factory, fasta):
         for alt in "ACGT"
         if alt != bases[pos - 1]
     ]
-    columns = ["region", "chrom", "pos", "ref", "alt", "llr", "reason"]
+    columns = ["name", "chrom", "pos", "ref", "alt", "llr", "reason"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "satmut.tsv", sep="\t", index=False)
     values = [("20", i, i + 1, float(draw.random())) for i in range(50, 300)]
     pybigtools.open(str(folder / "t.entropy.bw"), "w").write({"20": 9000}, iter(values))
@@ -188,7 +191,7 @@ def test_the_table_sorts_is_searched_and_saved(shown):
     headers = shown.execute_script(
         "return [...document.querySelectorAll('.tabulator-col-title')].map((e) => e.textContent)"
     )
-    assert headers == ["chrom", "pos", "gene", "id", "ref", "alt", "llr", "l2", "reason"]
+    assert headers == ["chrom", "pos", "gene", "id", "ref", "alt", "llr", "l2", EVIL.format("score.x"), "reason"]
     head = shown.find_element("css selector", '.tabulator-col[tabulator-field="llr"]')
     found = []
     for _ in range(2):
@@ -209,13 +212,14 @@ def test_the_table_sorts_is_searched_and_saved(shown):
 
 
 def test_the_browser_draws_its_tracks(shown):
+    told = EVIL.format("score.x").replace("<", "‹").replace(">", "›").replace("'", "′")
     names = shown.execute_script("return report.browser.trackViews.map((view) => view.track.name)")
-    assert [name for name in names if name] == ["genes", "variants", "llr", "l2", "importance, satmut.tsv", "t.entropy"]
+    assert [name for name in names if name][:5] == ["genes", "variants", "llr", "l2", told]
+    assert names[-2:] == ["importance,\xa0satmut.tsv", "t.entropy"]
     shown.execute_script("report.browser.search('20:101-140')")
     # What is drawn: pixels of each track's canvas that are neither clear nor white.
     drawn = """
-    const done = arguments[0];
-    setTimeout(() => done(report.browser.trackViews.filter((view) => view.track.name).map((view) => {
+    return Object.fromEntries(report.browser.trackViews.filter((view) => view.track.name).map((view) => {
       const canvas = view.viewports[0].canvas;
       if (!canvas || !canvas.width || !canvas.height) return [view.track.name, 0];
       const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -224,11 +228,22 @@ def test_the_browser_draws_its_tracks(shown):
         if (pixels[i + 3] && pixels[i] + pixels[i + 1] + pixels[i + 2] < 700) count++;
       }
       return [view.track.name, count];
-    })), 1500);
+    }));
     """
-    shown.set_script_timeout(30)
-    counts = dict(shown.execute_async_script(drawn))
-    assert all(count > 20 for count in counts.values()), counts
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(shown, 30).until(lambda each: all(count > 20 for count in each.execute_script(drawn).values()))
+
+
+def test_no_text_of_the_data_runs(shown, page):
+    assert "unsafe-inline" not in re.search(r"script-src ([^;]*);", page[1].read_text())[1]
+    search = shown.find_element("css selector", "[data-search]")
+    search.send_keys("onerror=window.XSS='id'")  # shows its row
+    wait_for_count(shown, 1)
+    assert first_row(shown)[3] == EVIL.format("id")
+    search.clear()
+    search.send_keys(" ")
+    assert shown.execute_script("return window.XSS") is None
 
 
 def test_a_click_on_a_row_goes_there(shown):

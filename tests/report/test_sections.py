@@ -8,14 +8,14 @@ from hexamer.errors import InputError
 from hexamer.report.blocks import Grid, Picture, Text
 from hexamer.report.inputs import find_results
 from hexamer.report.scored import read_scored
-from hexamer.report.sections import FOLDERS, describe_scored, importance, make_section
+from hexamer.report.sections import FOLDERS, describe_scored, make_section
 
 BASES = "ACGT" * 5
 
 
 def mutagenesis(**more):
     rows = [
-        {"region": "r", "chrom": "20", "pos": 101 + i, "ref": ref, "alt": alt, "llr": -0.1 * i, "reason": ""} | more
+        {"name": "r", "chrom": "20", "pos": 101 + i, "ref": ref, "alt": alt, "llr": -0.1 * i, "reason": ""} | more
         for i, ref in enumerate(BASES)
         for alt in "ACGT"
         if alt != ref
@@ -34,7 +34,7 @@ def attention():
 
 def dependency():
     pairs = [(i, j) for i in range(11, 21) for j in range(11, 21) if i != j]
-    return pd.DataFrame(pairs, columns=["pos_changed", "pos_expected"]).assign(chrom="20", region="r", strength=0.5)
+    return pd.DataFrame(pairs, columns=["pos_changed", "pos_expected"]).assign(chrom="20", name="r", strength=0.5)
 
 
 def attribution():
@@ -94,13 +94,13 @@ def test_maps_of_heads(tmp_path):
 def test_the_agreement_of_the_fast_way_is_told(tmp_path):
     mutagenesis().to_csv(tmp_path / "t.tsv", sep="\t", index=False)
     told = {"changes": 60.0, "pearson": 0.99, "spearman": 0.98, "difference": 0.05, "first": "r"}
-    (tmp_path / "t.tsv.manifest.json").write_text(json.dumps({"agreement": [told]}))
+    (tmp_path / "t.tsv.manifest.json").write_text(json.dumps({"agreement": told}))
     text, _ = section_of(tmp_path / "t.tsv").blocks
     assert "on 60 substitutions: Pearson 0.9900, Spearman 0.9800" in text.text
 
 
 def test_only_some_regions_are_drawn(tmp_path):
-    tables = [mutagenesis(region=f"r{i}") for i in range(10)]
+    tables = [mutagenesis(name=f"r{i}") for i in range(10)]
     pd.concat(tables).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
     blocks = section_of(tmp_path / "t.tsv").blocks
     assert sum(isinstance(block, Picture) for block in blocks) == 8
@@ -111,15 +111,9 @@ def test_inserted_bases_have_places_of_their_own(tmp_path):
     table = mutagenesis()
     table.insert(3, "inserted", np.where(table["pos"] == 105, 1, 0))
     table.loc[table["inserted"] == 1, "pos"] = 104
-    assert importance(table)["pos"].tolist() == [pos for pos in range(101, 121) if pos != 105]
     table.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
     (picture,) = section_of(tmp_path / "t.tsv").blocks
     assert "importance of 20 bases" in picture.alt
-
-
-def test_importance_is_minus_the_mean():
-    found = importance(mutagenesis()).set_index("pos")["importance"]
-    assert found[111] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("kind", FOLDERS)

@@ -17,6 +17,7 @@ from hexamer.cli.sources import (
     PersonOption,
     RegionsOption,
     Sources,
+    UnphasedOption,
     parse_numbers,
 )
 from hexamer.errors import SettingsError
@@ -41,6 +42,7 @@ def attention_map(
     fasta: FastaOption = None,
     people: PeopleOption = None,
     person: PersonOption = None,
+    unphased: UnphasedOption = "error",
     layers: Annotated[str, typer.Option(help="Comma list, from 1, -1 is the last; all by default.")] = "",
     heads: Annotated[str, typer.Option(help="Comma list, from 0; all by default.")] = "",
     figure: FigureOption = None,
@@ -61,7 +63,7 @@ def attention_map(
     check_parent(out)
     if figure is not None:
         check_figure_path(figure)
-    sources = Sources(genome, regions, bed, fasta, people, person)
+    sources = Sources(genome, regions, bed, fasta, people, person, unphased)
     sources.check()
     encoder = load_model(model, device=device)
     chosen: dict[str, Any] = {
@@ -79,13 +81,16 @@ def attention_map(
         found = next(iter(read_attention(encoder, first, **chosen)))
         places = first.places[first.places >= 0]
         span = (
-            {"first": int(places.min()), "last": int(places.max()) + 1} if len(places) and first.strand == "+" else {}
+            {"first": int(places.min()) + 1, "last": int(places.max()) + 2}
+            if len(places) and first.strand == "+"
+            else {}
         )
         draw_attention(found.weights, figure, **span, title=f"{first.name}, layer {found.layer}, head {found.head}")
         say(f"wrote {figure}")
     facts: dict[str, Any] = {"model": describe_model(encoder), "settings": chosen} | sources.describe()
     write_manifest(out.with_name(out.name + ".manifest.json"), **facts, stretches=[s.name for s in stretches])
-    say(f"wrote {out}: {written:,} maps of {len(stretches):,} {'stretch' if len(stretches) == 1 else 'stretches'}")
+    maps, own = "map" if written == 1 else "maps", "stretch" if len(stretches) == 1 else "stretches"
+    say(f"wrote {out}: {written:,} {maps} of {len(stretches):,} {own}")
 
 
 @commands.command(
@@ -174,6 +179,8 @@ def _classes(reference: "Genome", annotation: Path | None, elements: list[str]) 
             if len(own := painted[painted["element"].isin(members)]):
                 found[name] = own[["chrom", "start", "end"]]
     for name, path in map(_named_bed, elements):
+        if name in found:
+            raise SettingsError(f"--elements {name}={path}: there is a class {name}; another name would work")
         rows = [(reference.resolve(i.chrom), i.start, i.end) for i in read_intervals(path) if i.chrom in reference]
         found[name] = pd.DataFrame(rows, columns=["chrom", "start", "end"])
     if not found:

@@ -17,6 +17,8 @@ from hexamer.cli.sources import (
     PersonOption,
     RegionsOption,
     Sources,
+    TableOption,
+    UnphasedOption,
     open_source,
 )
 from hexamer.errors import SettingsError
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from hexamer.interpretation.answers import Model
 
 commands = typer.Typer()
-
-TableOption = Annotated[Path, typer.Option("--out", "-o", help="Table to write: .tsv or .parquet.")]
 
 
 @commands.command(
@@ -44,6 +44,7 @@ def attribute(
     fasta: FastaOption = None,
     people: PeopleOption = None,
     person: PersonOption = None,
+    unphased: UnphasedOption = "error",
     model: Annotated[
         str, typer.Option("--model", "-m", help="hexamer-tiny, a folder of a model or of finetune, or a hub id.")
     ] = "hexamer-tiny",
@@ -68,15 +69,17 @@ def attribute(
 
     from hexamer.interpretation import ScoredStretch, tabulate_scores
     from hexamer.interpretation import attribute as explain
+    from hexamer.interpretation.attribution import check_attribution
     from hexamer.manifest import write_manifest
     from hexamer.report import check_figure_path, check_table_path, draw_attribution, write_table
 
     check_table_path(out)
     if figure is not None:
         check_figure_path(figure)
-    sources = Sources(genome, regions, bed, fasta, people, person)
+    sources = Sources(genome, regions, bed, fasta, people, person, unphased)
     sources.check()
     options: Any = {"method": method, "target": target, "baseline": baseline, "steps": steps}
+    check_attribution(method, baseline, steps)
     asked, facts = _load(model, device)
     stretches = sources.read_stretches()
     tables: list[pd.DataFrame] = []
@@ -84,7 +87,7 @@ def attribute(
     with counter("bases") as advance:
         advance.expect(sum(len(each.sequence) for each in stretches))
         for each in stretches:
-            found = explain(asked, each, place=_offset(each, position), **options)
+            found = explain(asked, each, offset=_offset(each, position), **options)
             tables.append(tabulate_scores(ScoredStretch(each, found.bases)))
             sums.append({"name": each.name, "value": found.value, "baseline": found.baseline, "rest": found.rest})
             advance(len(each.sequence))
@@ -94,7 +97,8 @@ def attribute(
         **facts, settings=options | {"position": position}, **sources.describe(), sums=sums,
     )  # fmt: skip
     if figure is not None:
-        draw_attribution(tables[0], figure, title=stretches[0].name)
+        at = f", at {position:,}" if position is not None else ""
+        draw_attribution(tables[0], figure, title=f"{stretches[0].name}, {Path(model).name}{at}")
         say(f"wrote {figure}")
     if method == "integrated_gradients":
         worst = max(sums, key=lambda each: abs(each["rest"]))
@@ -126,29 +130,26 @@ def find_motifs(
     ] = None,
     people: PeopleOption = None,
     person: PersonOption = None,
+    unphased: UnphasedOption = "error",
 ) -> None:
     """Find motifs in the bases that matter.
 
     Seqlets are windows of bases that matter more (or, with a negative score, less) than bases in random order would;
     each comes with the motifs that it looks most like, good or bad: q says how good.
     """
-    from hexamer.interpretation import describe_seqlets, find_seqlets, match_motifs, read_motifs, weigh_bases
+    from hexamer.interpretation import find_motifs as find
+    from hexamer.interpretation import read_motifs
     from hexamer.interpretation.motifs import FEW
     from hexamer.manifest import describe_file, write_manifest
     from hexamer.report import check_table_path, write_table
 
     check_table_path(out)
     check_not_input(out, table, motifs)
-    if nearest < 1:
-        raise SettingsError(f"--nearest {nearest}; 1 or more would work")
     known = read_motifs(motifs)
-    scored = _read_scored(table, genome, people, person)
-    seqlets = find_seqlets([each.scores for each in scored], level=level, flank=flank, seed=seed)
-    places = describe_seqlets(scored, seqlets)
-    weights = weigh_bases(scored, seqlets)
-    hits = match_motifs(places["sequence"].tolist(), known, weights=weights, nearest=nearest)
-    own = places.iloc[hits["seqlet"].astype(int)].reset_index(drop=True)
-    write_table(own.join(hits.drop(columns="seqlet")), out)
+    scored = _read_scored(table, genome, people, person, unphased)
+    say(f"{len(known):,} motifs; the first time on a machine, what compares them is compiled for about a minute")
+    hits = find(scored, known, level=level, flank=flank, nearest=nearest, seed=seed)
+    write_table(hits, out)
     settings = {"level": level, "flank": flank, "nearest": nearest, "seed": seed}
     facts: dict[str, Any] = {"settings": settings, "table": describe_file(table), "motifs": describe_file(motifs)}
     facts |= {"genome": describe_file(genome)} if genome is not None else {}
@@ -157,7 +158,7 @@ def find_motifs(
     if len(known) < FEW:
         say(f"{motifs}: {len(known)} motifs; p are sound from {FEW} on, such as a whole database")
     say(
-        f"{_count(len(seqlets), 'seqlet', 'seqlets')} in {_count(len(scored), 'stretch', 'stretches')}; "
+        f"{_count(hits['seqlet'].nunique(), 'seqlet', 'seqlets')} in {_count(len(scored), 'stretch', 'stretches')}; "
         f"{hits.loc[hits['q'] < 0.05, 'seqlet'].nunique():,} look like one of {len(known):,} motifs (q below 0.05)"
     )
     say(f"wrote {out}")
@@ -188,14 +189,16 @@ def _offset(stretch: "Stretch", position: int | None) -> int | None:
     return int(found[0])
 
 
-def _read_scored(table: Path, genome: Path | None, people: Path | None, person: str | None) -> "list[ScoredStretch]":
+def _read_scored(
+    table: Path, genome: Path | None, people: Path | None, person: str | None, unphased: str
+) -> "list[ScoredStretch]":
     from hexamer.interpretation import read_scores
 
     if genome is None:
         if people is not None or person is not None:
             raise SettingsError("--people and --person need --genome; all three, or none, would work")
         return read_scores(table)
-    with open_source(genome, people, person) as source:
+    with open_source(genome, people, person, unphased) as source:
         return read_scores(table, source)
 
 

@@ -25,8 +25,8 @@ from hexamer.cli.sources import (
     PersonOption,
     RegionsOption,
     Sources,
-    open_source,
-    read_regions,
+    TableOption,
+    UnphasedOption,
 )
 from hexamer.errors import SettingsError
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from hexamer.model import NucleotideTransformer
 
 commands = typer.Typer()
-
-TableOption = Annotated[Path, typer.Option("--out", "-o", help="Table to write: .tsv, .tsv.gz or .parquet.")]
 
 
 @commands.command(
@@ -54,8 +52,11 @@ def saturation_mutagenesis(
     fasta: FastaOption = None,
     people: PeopleOption = None,
     person: PersonOption = None,
+    unphased: UnphasedOption = "error",
     scores: Annotated[str, typer.Option(help="Comma list, as for score-variants.")] = "llr",
-    deletions: Annotated[bool, typer.Option(help="Also every deletion of one base.")] = True,
+    deletions: Annotated[
+        bool | None, typer.Option(help="Also every deletion of one base; by default if not --fast.")
+    ] = None,
     fast: Annotated[
         bool, typer.Option("--fast", help="Mask every seventh token at once: llr of substitutions, in a few passes.")
     ] = False,
@@ -75,7 +76,7 @@ def saturation_mutagenesis(
 
     from hexamer.effects import ScoreSettings
     from hexamer.interpretation import saturation_mutagenesis as mutate
-    from hexamer.interpretation import window_step
+    from hexamer.interpretation.profiles import window_step
     from hexamer.manifest import write_manifest
     from hexamer.model import describe_model, load_model
     from hexamer.report import check_figure_path, check_table_path, draw_mutagenesis, write_table
@@ -83,11 +84,13 @@ def saturation_mutagenesis(
     check_table_path(out)
     if figure is not None:
         check_figure_path(figure)
+    if fast and deletions:
+        raise SettingsError("--fast scores substitutions; --no-deletions, or no --fast, would work")
     settings = ScoreSettings(scores=split_names(scores), window=window, phases=phases, strands=strands)  # type: ignore[arg-type]
-    sources = Sources(genome, regions, bed, fasta, people, person)
+    sources = Sources(genome, regions, bed, fasta, people, person, unphased)
     sources.check()
     encoder = load_model(model, device=device)
-    step, deletions = window_step(encoder, settings), deletions and not fast
+    step, deletions = window_step(encoder, settings), not fast if deletions is None else deletions
     facts: dict[str, Any] = {"settings": settings, "fast": fast, "model": describe_model(encoder)}
     with sources.open_regions(margin=window + step, step=step) as places, counter("changes") as advance:
         advance.expect(sum((3 + deletions) * len(each.interval) for each in places))
@@ -98,49 +101,41 @@ def saturation_mutagenesis(
             ).table
             for each in places
         ]  # fmt: skip
+        unknown = sum(each.read().sequence.count("N") for each in places)
+        facts["n"] = unknown
         if fast:
             facts["agreement"] = _tell_agreement(encoder, places, tables, settings)
-    if figure is not None:
-        draw_mutagenesis(_along(places[0], tables[0]), figure, score=settings.scores[0], title=places[0].name)
-        say(f"wrote {figure}")
-    tables = [each.to_reference(own) for each, own in zip(places, tables, strict=True)]
+    tables = [each.on_reference(own) for each, own in zip(places, tables, strict=True)]
     for each, own in zip(places, tables, strict=True):
-        own.insert(0, "region", each.name)
+        own.insert(0, "name", each.name)
     table = pd.concat(tables, ignore_index=True)
     write_table(table, out)
-    write_manifest(out.with_name(out.name + ".manifest.json"), **facts | sources.describe())
-    say_reasons(((str(reason), int(count)) for reason, count in table["reason"].value_counts().items()), "scored")
+    reasons = {str(reason): int(count) for reason, count in table["reason"].value_counts().items()}
+    facts |= sources.describe() | {"reasons": {reason or "scored": count for reason, count in reasons.items()}}
+    write_manifest(out.with_name(out.name + ".manifest.json"), **facts)
+    if figure is not None and len(tables[0]):
+        draw_mutagenesis(tables[0], figure, score=settings.scores[0], title=f"{places[0].name}, {Path(model).name}")
+        say(f"wrote {figure}")
+    say_reasons(reasons.items(), ", ".join(settings.scores))
+    if unknown:
+        say(f"{unknown:>12,}  bases are N, and have no change")
     say(f"wrote {out}")
 
 
 def _tell_agreement(
     encoder: "NucleotideTransformer", places: "list[Region]", tables: list[Any], settings: "ScoreSettings"
-) -> list[dict[str, Any]]:
-    """Measure, and say, how far the fast way agrees with the exact one; once for each genome that was read."""
-    import pandas as pd
-
+) -> dict[str, Any]:
+    """Measure, and say, how far the fast way agrees with the exact one."""
     from hexamer.interpretation import measure_agreement
 
-    found = []
-    for genome in {id(each.genome): each.genome for each in places}.values():
-        own = [table for each, table in zip(places, tables, strict=True) if each.genome is genome]
-        first = next(each.name for each in places if each.genome is genome)
-        told = measure_agreement(encoder, genome, pd.concat(own, ignore_index=True), settings=settings)
-        found.append(told | {"first": first})
+    pairs = [(each.genome, table) for each, table in zip(places, tables, strict=True)]
+    found = measure_agreement(encoder, pairs, settings=settings)
+    if found["changes"] >= 3:
         say(
-            f"fast against exact, {told['changes']:.0f} substitutions of {first}{' and others' * (len(own) > 1)}: "
-            f"Pearson {told['pearson']:.4f}, Spearman {told['spearman']:.4f}, mean difference "
-            f"{told['difference']:.3f} nats"
+            f"fast against exact, {found['changes']:.0f} substitutions: Pearson {found['pearson']:.4f}, "
+            f"Spearman {found['spearman']:.4f}, mean difference {found['difference']:.3f} nats"
         )
     return found
-
-
-def _along(place: "Region", table: Any) -> Any:
-    """Count a haplotype's bases from the region's first place on the reference on, for a figure's axis."""
-    if place.spelled is None:
-        return table
-    first = int(place.spelled.to_reference([place.interval.start])[0][0])
-    return table.assign(pos=table["pos"] - place.interval.start + first)
 
 
 @commands.command(
@@ -157,6 +152,7 @@ def dependency_map(
     fasta: FastaOption = None,
     people: PeopleOption = None,
     person: PersonOption = None,
+    unphased: UnphasedOption = "error",
     window: Annotated[int, typer.Option(help="Bases that the model reads, the region in their middle.")] = 1200,
     figure: FigureOption = None,
     model: ModelOption = "hexamer-tiny",
@@ -178,7 +174,7 @@ def dependency_map(
     check_table_path(out)
     if figure is not None:
         check_figure_path(figure)
-    sources = Sources(genome, regions, bed, fasta, people, person)
+    sources = Sources(genome, regions, bed, fasta, people, person, unphased)
     sources.check()
     encoder = load_model(model, device=device)
     tables = []
@@ -191,16 +187,18 @@ def dependency_map(
             rows, columns = np.nonzero(np.isfinite(found.strengths))
             first = each.interval.start + 1
             chrom = each.genome.resolve(each.interval.chrom)
-            own = pd.DataFrame({"region": each.name, "chrom": chrom, "pos_changed": first + rows})
+            own = pd.DataFrame({"name": each.name, "chrom": chrom, "pos_changed": first + rows})
             own = own.assign(pos_expected=first + columns, strength=found.strengths[rows, columns].astype(np.float32))
-            tables.append(each.to_reference(each.to_reference(own, "pos_changed"), "pos_expected"))
+            tables.append(each.on_reference(each.on_reference(own, "pos_changed"), "pos_expected"))
             if figure is not None and number == 0:
                 along = each.interval.start
                 if each.spelled is not None:
                     along = int(each.spelled.to_reference([along])[0][0])
-                draw_dependency(found.strengths, found.sequence, figure, first=along, title=each.name)
+                draw_dependency(
+                    found.strengths, found.sequence, figure, first=along, title=f"{each.name}, {Path(model).name}"
+                )
     write_table(pd.concat(tables, ignore_index=True), out)
-    facts: dict[str, Any] = {"model": describe_model(encoder), "window": window}
+    facts: dict[str, Any] = {"settings": {"window": window}, "model": describe_model(encoder)}
     write_manifest(out.with_name(out.name + ".manifest.json"), **facts | sources.describe())
     if figure is not None:
         say(f"wrote {figure}")
@@ -221,6 +219,7 @@ def write_tracks(
     fasta: FastaOption = None,
     people: PeopleOption = None,
     person: PersonOption = None,
+    unphased: UnphasedOption = "error",
     contigs: Annotated[str | None, typer.Option(help="Comma list of whole contigs, or all.")] = None,
     window: WindowOption = 6000,
     phases: PhasesOption = 2,
@@ -241,17 +240,15 @@ def write_tracks(
 
     check_parent(out)
     settings = ScoreSettings(scores=("llr",), window=window, phases=phases, strands=strands)  # type: ignore[arg-type]
-    sources = Sources(genome, regions, bed, fasta, people, person)
+    sources = Sources(genome, regions, bed, fasta, people, person, unphased)
     sources.check()
     if contigs is not None and (regions or bed is not None):
         raise SettingsError("--contigs, --regions or --bed: one of them would work")
-    with open_source(genome or fasta, people, person) as source:  # type: ignore[arg-type]
-        if contigs is not None or fasta is not None:
-            chosen = "all" if contigs is None else contigs
-            names = source.contigs if chosen == "all" else [source.resolve(name) for name in split_names(chosen)]
+    with sources.open_genome() as source:
+        intervals = sources.find_intervals(source) if contigs is None else []
+        if contigs is not None:
+            names = source.contigs if contigs == "all" else [source.resolve(name) for name in split_names(contigs)]
             intervals = [Interval(name, 0, source.length(name)) for name in names if source.length(name)]
-        else:
-            intervals = read_regions(regions, bed)
         merged = merge_intervals(source, intervals)
         encoder = load_model(model, device=device)
         with counter("bases", goes_on=True) as advance:

@@ -10,7 +10,7 @@ import typer
 from hexamer.cli.messages import examples, say, say_reasons
 from hexamer.cli.options import DeviceOption, ModelOption, check_not_input
 from hexamer.cli.progress import Count, counter
-from hexamer.cli.sources import FigureOption, PeopleOption, PersonOption, open_source, parse_numbers
+from hexamer.cli.sources import FigureOption, PeopleOption, PersonOption, UnphasedOption, open_source, parse_numbers
 from hexamer.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def project(
     ] = None,
     people: PeopleOption = None,
     person: PersonOption = None,
+    unphased: UnphasedOption = "error",
     colour: Annotated[
         list[str] | None, typer.Option("--colour", "-c", help="Column to colour by, with a panel each. Repeatable.")
     ] = None,
@@ -98,7 +99,7 @@ def project(
         with ExitStack() as opened:
             if genome is None and (people is not None or person is not None):
                 raise SettingsError("--people and --person are read over a genome; --genome FASTA would work")
-            source = opened.enter_context(open_source(genome, people, person)) if genome is not None else None
+            source = opened.enter_context(open_source(genome, people, person, unphased)) if genome is not None else None
             read = _open_input(sequences, source, annotation, encoder.config.max_bases, (windows, length, share, seed))
             with counter("sequences") as advance:
                 found["model"] = read(encoder, wanted, advance)
@@ -208,8 +209,11 @@ def _read_elements(
     from hexamer.interpretation.element_windows import count_windows
 
     places = sample_elements(reference, known, count=windows, length=length, share=share, seed=seed)
-    for name, count in count_windows(places).items():
-        if count < windows:
+    counts = count_windows(places)
+    if "exon" in counts:
+        say("the annotation has no CDS: exons are one class, and UTRs are not known")
+    for name, count in counts.items():
+        if count < windows and not ("exon" in counts and name.endswith("utr")):
             say(f"{name}: {count:,} of {windows:,} windows; no more elements cover {share:.0%} of {length:,} bases")
 
     def read(encoder: "NucleotideTransformer", layers: tuple[int, ...], advance: Count) -> "list[AnnData]":

@@ -6,13 +6,13 @@ strings count from 1. Not here: bases as numbers for the model (`hexamer.tokens`
 
 from hexamer.genome.annotation import Annotation
 from hexamer.genome.edits import Blocks, Consensus, Edit, apply_edits
-from hexamer.genome.fasta import Genome, read_sequences, reverse_complement
+from hexamer.genome.fasta import Genome, SequenceGenome, read_sequences, reverse_complement
 from hexamer.genome.haplotypes import Cohort, Haplotype
 from hexamer.genome.intervals import Interval, read_intervals
 from hexamer.genome.normalise import Change, left_align, normalise, right_align
 from hexamer.genome.people import PersonalSequence
 from hexamer.genome.people import haplotypes as haplotypes
-from hexamer.genome.spelled import Spelled, SpelledGenome, spell
+from hexamer.genome.spelled import SpelledHaplotype, spell
 from hexamer.genome.spellings import parse_variant
 from hexamer.genome.variant_tables import VariantTable, open_variants
 from hexamer.genome.variants import Record, Variant, VariantFile, read_variants
@@ -29,8 +29,8 @@ __all__ = [
     "Interval",
     "PersonalSequence",
     "Record",
-    "Spelled",
-    "SpelledGenome",
+    "SequenceGenome",
+    "SpelledHaplotype",
     "Variant",
     "VariantFile",
     "VariantTable",

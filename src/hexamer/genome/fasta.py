@@ -274,6 +274,39 @@ def _open_again(path: Path, cache: str | Path | None) -> Genome:
     return Genome(path, cache=cache)
 
 
+class SequenceGenome(Genome):
+    """Sequences in memory that answer the calls of a `Genome`; U and other letters than A, C, G, T are N there, too.
+
+    Parameters
+    ----------
+    letters : dict of str to str
+        Sequence by contig.
+    path : Path
+        The file that they come from, for errors and manifests.
+
+    Examples
+    --------
+    >>> genome = SequenceGenome({"chr20": "ACGTNN"}, Path("ann.vcf.gz"))
+    >>> genome.contigs, genome.fetch("20", 1, 5)
+    ({'chr20': 6}, 'CGTN')
+    """
+
+    def __init__(self, letters: dict[str, str], path: Path):
+        self.path = path
+        self.contigs = {name: len(sequence) for name, sequence in letters.items()}
+        self._names = ContigNames(self.contigs)
+        self._letters = letters
+
+    def _read_letters(self, name: str, start: int, end: int) -> bytes:
+        return self._letters[name][start:end].encode("ascii")
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SequenceGenome, (self._letters, self.path)
+
+
 def read_sequences(path: str | Path) -> Iterator[tuple[str, str]]:
     r"""Read the records of a FASTA file one after the other, as they are written.
 

@@ -2,62 +2,29 @@
 
 On a `Haplotype` places are the reference's, and what lies between two of them is longer or shorter than their distance.
 Analyses that walk along a sequence base by base read it here, where distance is distance, and take their results back
-to the reference with `Spelled.to_reference`. Not here: which edits a person has (`haplotypes`).
+to the reference with `SpelledHaplotype.to_reference`. Not here: which edits a person has (`haplotypes`).
 """
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hexamer.genome.contigs import ContigNames
-from hexamer.genome.fasta import Genome
+from hexamer.genome.fasta import SequenceGenome
 from hexamer.genome.haplotypes import Haplotype
 from hexamer.genome.intervals import Interval
 
 
-class SpelledGenome(Genome):
-    """Sequences in memory that answer the calls of a `Genome`.
-
-    Parameters
-    ----------
-    letters : dict of str to str
-        Sequence by contig.
-    path : Path
-        What errors and manifests name as their source.
-
-    Examples
-    --------
-    >>> genome = SpelledGenome({"chr20": "ACGTNN"}, Path("ann.vcf.gz"))
-    >>> genome.contigs, genome.fetch("20", 1, 5)
-    ({'chr20': 6}, 'CGTN')
-    """
-
-    def __init__(self, letters: dict[str, str], path: Path):
-        self.path = path
-        self.contigs = {name: len(sequence) for name, sequence in letters.items()}
-        self._names = ContigNames(self.contigs)
-        self._letters = letters
-
-    def _read_letters(self, name: str, start: int, end: int) -> bytes:
-        return self._letters[name][start:end].encode("ascii")
-
-    def close(self) -> None:
-        """Do nothing: no file is open."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SpelledGenome, (self._letters, self.path)
-
-
-class Spelled(NamedTuple):
+class SpelledHaplotype(NamedTuple):
     """A region of a person's haplotype, and what lies around it."""
 
-    genome: SpelledGenome
+    genome: SequenceGenome
     interval: Interval | None
     """The region on it, with the name and strand that were asked for; None where the person has none of its bases."""
     places: npt.NDArray[np.int64]
     """0-based place on the reference of each base of the genome's one contig; -1 for inserted bases."""
+    counts: dict[str, int]
+    """Alleles that are `applied` in all that was read, and those that are not, by reason."""
 
     def to_reference(self, places: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Find where bases of the haplotype lie on the reference.
@@ -80,7 +47,7 @@ class Spelled(NamedTuple):
         return np.where(last >= 0, self.places[last], -1), asked - last
 
 
-def spell(haplotype: Haplotype, interval: Interval, *, margin: int, step: int = 1) -> Spelled:
+def spell(haplotype: Haplotype, interval: Interval, *, margin: int, step: int = 1) -> SpelledHaplotype:
     r"""Spell out a region of a haplotype with what lies around it.
 
     Parameters
@@ -96,7 +63,7 @@ def spell(haplotype: Haplotype, interval: Interval, *, margin: int, step: int = 
 
     Returns
     -------
-    Spelled
+    SpelledHaplotype
 
     Raises
     ------
@@ -113,7 +80,7 @@ def spell(haplotype: Haplotype, interval: Interval, *, margin: int, step: int = 
     read = haplotype.read(chrom, start, end)
     places = read.blocks.to_reference(np.arange(len(read.sequence)))
     own = np.flatnonzero((places >= interval.start) & (places < interval.end))
-    genome, found = SpelledGenome({chrom: read.sequence}, haplotype.cohort.genome.path), None
+    genome, found = SequenceGenome({chrom: read.sequence}, haplotype.cohort.genome.path), None
     if len(own):
         found = Interval(chrom, int(own[0]), int(own[-1]) + 1, interval.strand, interval.name or interval.region)
-    return Spelled(genome, found, places)
+    return SpelledHaplotype(genome, found, places, dict(read.counts))

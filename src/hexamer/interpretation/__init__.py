@@ -1,26 +1,29 @@
-"""Which bases matter, and why: attention, mutagenesis, and what is expected at every base."""
+"""Which bases matter, and why: attention, mutagenesis, attribution, motifs, projections, what is expected at a base."""
 
 from hexamer.interpretation.attention_maps import attention_map, choose_heads, write_attention
 from hexamer.interpretation.attribution import Attribution, attribute
-from hexamer.interpretation.dependency import dependency_map
+from hexamer.interpretation.dependency import DependencyMap, dependency_map
 from hexamer.interpretation.element_attention import AttentionSettings, attention_elements
 from hexamer.interpretation.element_windows import embed_windows, sample_elements
-from hexamer.interpretation.motifs import Motif, match_motifs, read_motifs
-from hexamer.interpretation.mutagenesis import measure_agreement, saturation_mutagenesis
+from hexamer.interpretation.motifs import Motif, find_motifs, match_motifs, read_motifs
+from hexamer.interpretation.mutagenesis import Mutagenesis, measure_agreement, saturation_mutagenesis
 from hexamer.interpretation.one_hot import OneHotModel
-from hexamer.interpretation.profiles import profile_region, window_step
+from hexamer.interpretation.profiles import Profile, profile_region
 from hexamer.interpretation.projection import Projection, project
 from hexamer.interpretation.scores import ScoredStretch, read_scores, tabulate_scores
-from hexamer.interpretation.separation import measure_separation, neighbour_purity, silhouette
-from hexamer.interpretation.seqlets import describe_seqlets, find_seqlets, weigh_bases
+from hexamer.interpretation.separation import measure_separation
+from hexamer.interpretation.seqlets import find_seqlets
 from hexamer.interpretation.stretches import Region, Stretch, find_region, read_stretch, read_stretches
 from hexamer.interpretation.tracks import write_tracks
 
 __all__ = [
     "AttentionSettings",
     "Attribution",
+    "DependencyMap",
     "Motif",
+    "Mutagenesis",
     "OneHotModel",
+    "Profile",
     "Projection",
     "Region",
     "ScoredStretch",
@@ -30,14 +33,13 @@ __all__ = [
     "attribute",
     "choose_heads",
     "dependency_map",
-    "describe_seqlets",
     "embed_windows",
+    "find_motifs",
     "find_region",
     "find_seqlets",
     "match_motifs",
     "measure_agreement",
     "measure_separation",
-    "neighbour_purity",
     "profile_region",
     "project",
     "read_motifs",
@@ -46,10 +48,7 @@ __all__ = [
     "read_stretches",
     "sample_elements",
     "saturation_mutagenesis",
-    "silhouette",
     "tabulate_scores",
-    "weigh_bases",
-    "window_step",
     "write_attention",
     "write_tracks",
 ]

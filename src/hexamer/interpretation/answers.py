@@ -41,7 +41,7 @@ def asking(model: Model) -> Iterator[None]:
         model.train(training)
 
 
-def find_base(encoder: NucleotideTransformer, ids: Ids, place: int) -> tuple[int, int]:
+def find_base(encoder: NucleotideTransformer, ids: Ids, offset: int) -> tuple[int, int]:
     """Find the token of a base, and which of the token's bases it is.
 
     Parameters
@@ -49,7 +49,7 @@ def find_base(encoder: NucleotideTransformer, ids: Ids, place: int) -> tuple[int
     encoder : NucleotideTransformer
     ids : int32 array [L]
         With `<cls>`, nothing masked.
-    place : int
+    offset : int
         From the sequence's first base, 0-based.
 
     Returns
@@ -62,13 +62,13 @@ def find_base(encoder: NucleotideTransformer, ids: Ids, place: int) -> tuple[int
         If there is no such base.
     """
     starts, ends = token_spans(encoder.tokenizer, ids)
-    if not 0 <= place < ends[-1]:
-        raise SettingsError(f"base {place} of a sequence of {ends[-1]}: 0 to {ends[-1] - 1} would work")
-    token = int(token_of_base(encoder.tokenizer, ids, place))
-    return token, int(place - starts[token])
+    if not 0 <= offset < ends[-1]:
+        raise SettingsError(f"base {offset} of a sequence of {ends[-1]}: 0 to {ends[-1] - 1} would work")
+    token = int(token_of_base(encoder.tokenizer, ids, offset))
+    return token, int(offset - starts[token])
 
 
-def mask_turns(encoder: NucleotideTransformer, ids: Ids, place: int | None = None) -> list[Places]:
+def mask_turns(encoder: NucleotideTransformer, ids: Ids, offset: int | None = None) -> list[Places]:
     """List which tokens are masked in each pass: every seventh whole one in turn, or the one of a base.
 
     Parameters
@@ -76,7 +76,7 @@ def mask_turns(encoder: NucleotideTransformer, ids: Ids, place: int | None = Non
     encoder : NucleotideTransformer
     ids : int32 array [L]
         With `<cls>`, nothing masked.
-    place : int, optional
+    offset : int, optional
         As `find_base`.
 
     Returns
@@ -94,11 +94,11 @@ def mask_turns(encoder: NucleotideTransformer, ids: Ids, place: int | None = Non
     whole = np.flatnonzero((ids >= tokenizer.first_kmer) & (ids < tokenizer.first_letter))
     if not len(whole):
         raise SequenceError(f"no whole {k}-mer in {tokenizer.decode(ids)[:40]!r}; {k} known bases or more would work")
-    if place is None:
+    if offset is None:
         return [rows for turn in range(STRIDE) if len(rows := whole[whole % STRIDE == turn])]
-    token, _ = find_base(encoder, ids, place)
+    token, _ = find_base(encoder, ids, offset)
     if token not in whole:
-        raise SettingsError(f"base {place} is in no whole {k}-mer, and is never masked; one that is would work")
+        raise SettingsError(f"base {offset} is in no whole {k}-mer, and is never masked; one that is would work")
     return [np.array([token], dtype=np.int64)]
 
 

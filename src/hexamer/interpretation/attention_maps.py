@@ -209,7 +209,8 @@ def write_attention(
     ----------
     path : str or Path
         `.npz`. For each stretch, which is numbered from 0: `0/name`, `0/tokens` (int64 [T, 4]: bases of the stretch
-        that a token covers, start and end, and lowest and highest place on the contig), `0/layer3_head1` (float32
+        that a token covers, and their places on the contig, both start and end, 0-based, half-open; -1 for a token of
+        inserted bases alone), `0/layer3_head1` (float32
         [T, T]), `0/layer3_head1_cls` (float32 [T]).
     model, layers, heads, memory
         As `attention_map`.
@@ -237,7 +238,8 @@ def write_attention(
         for number, stretch in enumerate(stretches):
             _, tokens = tokenise_stretch(model, stretch)
             _add(zipped, f"{number}/name", np.array(stretch.name))
-            _add(zipped, f"{number}/tokens", np.stack(tokens, axis=1))
+            behind = np.where(tokens.last >= 0, tokens.last + 1, -1)
+            _add(zipped, f"{number}/tokens", np.stack([*tokens[:3], behind], axis=1))
             for found in attention_map(model, stretch, layers=layers, heads=heads, memory=memory):
                 name = f"{number}/layer{found.layer}_head{found.head}"
                 _add(zipped, name, found.weights)

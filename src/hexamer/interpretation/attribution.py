@@ -76,7 +76,7 @@ def attribute(
     *,
     method: Method = "integrated_gradients",
     target: str | None = None,
-    place: int | None = None,
+    offset: int | None = None,
     baseline: Baseline = "mask",
     steps: int = 50,
 ) -> Attribution:
@@ -92,11 +92,11 @@ def attribute(
     stretch : Stretch or str
         No longer than the encoder reads at once.
     method : {"integrated_gradients", "gradient_x_input"}
-        The second is one pass and a first guess; its numbers add up to nothing.
+        The second takes one gradient of each pass, and is a first guess; its numbers add up to nothing.
     target : str, optional
         Name of the fine-tuned model's output: log odds of a class or label, or a value. By default the most probable
         class, or the first output.
-    place : int, optional
+    offset : int, optional
         Base, 0-based from the first: of an encoder, the one whose token is asked for; needed by fine-tuned models that
         answer for every base.
     baseline : {"mask", "mean"}
@@ -113,7 +113,7 @@ def attribute(
     SequenceError
         If the sequence is too long, or has no whole token.
     SettingsError
-        If method, target, place, baseline or steps cannot be.
+        If method, target, offset, baseline or steps cannot be.
     InputError
         If the package captum is missing.
 
@@ -126,7 +126,7 @@ def attribute(
     ((5,), (20,), True)
     """
     encoder = encoder_of(model)
-    _check(method, baseline, steps)
+    check_attribution(method, baseline, steps)
     gradients = _engine(method, steps)
     if isinstance(stretch, str):
         stretch = Stretch("sequence", "sequence", "+", stretch, np.arange(len(stretch)))
@@ -138,33 +138,54 @@ def attribute(
         vectors = table[torch.as_tensor(ids, device=table.device).long()]
         origin = _baseline_rows(encoder, ids, baseline) if integrated else torch.zeros_like(vectors)
         summed = torch.zeros_like(vectors, dtype=torch.float64)
-        for masked, forward in _questions(model, ids, target, place):
+        named = (ids >= encoder.tokenizer.first_kmer) & (ids < encoder.tokenizer.first_letter + len(BASES))
+        unknown = torch.as_tensor(~named, device=table.device)[:, None]  # <cls> and N
+        for masked, forward in _questions(model, ids, target, offset):
             hidden = torch.as_tensor(masked == MASK_ID, device=table.device)[:, None]
             ends = [torch.where(hidden, table[MASK_ID], each)[None] for each in (vectors, origin)]
-            summed += gradients(forward, ends[0], ends[1])[0].double().masked_fill(hidden, 0.0)
+            summed += gradients(forward, ends[0], ends[1])[0].double().masked_fill(hidden | unknown, 0.0)
             with torch.no_grad():
                 value += float(forward(ends[0]))
-                at_baseline += float(forward(ends[1]))
+                at_baseline += float(forward(ends[1])) if integrated else float("nan")
         tokens = ((vectors - origin).double() * summed).sum(-1).cpu().numpy()
         bases = _divide(encoder, ids, tokens, summed)
-    return Attribution(tokens[1:], bases, value, at_baseline if integrated else float("nan"))
+    return Attribution(tokens[1:], bases, value, at_baseline)
 
 
-def _check(method: str, baseline: str, steps: int) -> None:
+def check_attribution(method: str, baseline: str, steps: int) -> None:
+    """Raise, before any work is done, if an attribution cannot be made so.
+
+    Parameters
+    ----------
+    method, baseline : str
+    steps : int
+
+    Raises
+    ------
+    SettingsError
+        If one cannot be.
+    InputError
+        If the package captum is missing.
+    """
     if method not in get_args(Method):
         raise SettingsError(f"method {method!r} is unknown; {' or '.join(get_args(Method))} would work")
     if baseline not in get_args(Baseline):
         raise SettingsError(f"baseline {baseline!r} is unknown; {' or '.join(get_args(Baseline))} would work")
     if steps < 1:
         raise SettingsError(f"{steps} steps; 1 or more would work")
+    _import_captum()
+
+
+def _import_captum() -> Any:
+    try:
+        return import_module("captum.attr")
+    except ImportError:
+        raise InputError("attributions are made by the package captum; pip install 'hexamer[interpret]'") from None
 
 
 def _engine(method: str, steps: int) -> Callable[[Any, Tensor, Tensor], Tensor]:
     """Give a function of (what is asked, vectors, baseline), [1, L, D]: mean gradient on the path, or at its end."""
-    try:
-        captum = import_module("captum.attr")
-    except ImportError:
-        raise InputError("attributions are made by the package captum; pip install 'hexamer[interpret]'") from None
+    captum = _import_captum()
 
     def integrate(forward: Any, vectors: Tensor, baseline: Tensor) -> Tensor:
         engine = captum.IntegratedGradients(forward, multiply_by_inputs=False)
@@ -179,16 +200,16 @@ def _engine(method: str, steps: int) -> Callable[[Any, Tensor, Tensor], Tensor]:
     return integrate if method == "integrated_gradients" else differentiate
 
 
-def _questions(model: Model, ids: Ids, target: str | None, place: int | None) -> list[tuple[Ids, Any]]:
+def _questions(model: Model, ids: Ids, target: str | None, offset: int | None) -> list[tuple[Ids, Any]]:
     """List the passes: ids with masks, and a function from vectors [S, L, D] to numbers [S]."""
     encoder = encoder_of(model)
     if isinstance(model, Predictor):
-        base = None if place is None else find_base(encoder, ids, place)
+        base = None if offset is None else find_base(encoder, ids, offset)
         return [(ids, _ask_output(model, ids, target, base))]
     if target is not None:
         raise SettingsError(f"target {target!r}: an encoder has no outputs; none, or a fine-tuned model, would work")
     found = []
-    for rows in mask_turns(encoder, ids, place):
+    for rows in mask_turns(encoder, ids, offset):
         masked = ids.copy()
         masked[rows] = MASK_ID
         found.append((masked, _ask_tokens(encoder, masked, rows, ids[rows] - encoder.tokenizer.first_kmer)))

@@ -79,6 +79,8 @@ def dependency_map(
     if size > min(bases, LONGEST):
         raise SettingsError(f"{interval.region}: {size:,} bases; 1 to {min(bases, LONGEST):,} would work")
     start = max(0, min(interval.start - (bases - size) // 2, length - bases)) // k * k
+    if start + bases < interval.end:  # at a contig's end
+        start += k
     codes = bases_to_codes(genome.fetch(interval.chrom, start, min(start + bases, length)))
     first = interval.start - start
     changes = [(i, base) for i in range(size) for base in range(4) if codes[first + i] not in (base, N_CODE)]

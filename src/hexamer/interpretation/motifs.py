@@ -5,6 +5,7 @@ memelite: p of the best alignment of a stretch and a motif, either strand, again
 whole database gives sound p, and fewer than 25 motifs do not. Not here: which stretches (`seqlets`).
 """
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -14,14 +15,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import false_discovery_control
 
-from hexamer.errors import InputError, SequenceError
+from hexamer.errors import InputError, SequenceError, SettingsError
 from hexamer.genome.lines import Input, excerpt
+from hexamer.interpretation.scores import ScoredStretch
+from hexamer.interpretation.seqlets import describe_seqlets, find_seqlets, weigh_bases
 
 Values = npt.NDArray[np.float64]
 Lines = list[tuple[int, str]]
 
 ORDER = "ACGT"
+_WIDTH = re.compile(r"\bw=\s*(\d+)")
 FEW = 25
 """Motifs below which p depends on which they are."""
 
@@ -65,6 +70,50 @@ def read_motifs(path: str | Path) -> list[Motif]:
     if not found:
         raise InputError(f"{path}: no line MOTIF; one for each motif would work")
     return found
+
+
+def find_motifs(
+    scored: Sequence[ScoredStretch],
+    motifs: Sequence[Motif],
+    *,
+    level: float = 0.05,
+    flank: int = 3,
+    nearest: int = 3,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Find seqlets in numbers of bases, and what known motifs they look like.
+
+    Parameters
+    ----------
+    scored : sequence of ScoredStretch
+        As from `read_scores`.
+    motifs : sequence of Motif
+        As from `read_motifs`.
+    level, flank, seed
+        As `find_seqlets`.
+    nearest : int
+        Motifs that are told of each seqlet.
+
+    Returns
+    -------
+    DataFrame
+        For each seqlet and motif what `describe_seqlets` and `match_motifs` tell, and `seqlet`, its number from 1.
+
+    Raises
+    ------
+    SettingsError
+        As `find_seqlets`, and if `nearest` is below 1.
+    InputError
+        As `match_motifs`.
+    """
+    if nearest < 1:
+        raise SettingsError(f"nearest {nearest}; 1 or more would work")
+    seqlets = find_seqlets([each.scores for each in scored], level=level, flank=flank, seed=seed)
+    places, weights = describe_seqlets(scored, seqlets), weigh_bases(scored, seqlets)
+    hits = match_motifs(places["sequence"].tolist(), motifs, weights=weights, nearest=nearest)
+    own = places.iloc[hits["seqlet"].astype(int)].reset_index(drop=True)
+    own.insert(0, "seqlet", hits["seqlet"].astype(int) + 1)
+    return own.join(hits.drop(columns="seqlet"))
 
 
 def match_motifs(
@@ -120,36 +169,13 @@ def match_motifs(
         warnings.filterwarnings("ignore", message="tomtom was given")  # that there are few: said in the docstring
         found = tomtom(queries, [motif.letters for motif in motifs])
     p = np.clip(found[0], 0.0, 1.0)
-    adjusted, rows = adjust(p.reshape(-1)).reshape(p.shape), []
+    adjusted, rows = false_discovery_control(p, axis=None).reshape(p.shape), []
     for number, own in enumerate(p):
         for i in np.argsort(own, kind="stable")[:nearest]:
             offset, overlap, reverse = (int(part[number, i]) for part in found[2:5])
             place = ("-" if reverse else "+", -offset, overlap)
             rows.append((number, motifs[i].id, motifs[i].name, own[i], adjusted[number, i], *place))
     return pd.DataFrame(rows, columns=names)
-
-
-def adjust(p: Values) -> Values:
-    """Turn p into q, the lowest share of false ones among those kept (Benjamini and Hochberg 1995).
-
-    Parameters
-    ----------
-    p : float64 array [N]
-
-    Returns
-    -------
-    float64 array [N]
-
-    Examples
-    --------
-    >>> adjust(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    order = np.argsort(p, kind="stable")
-    each = p[order] * len(p) / np.arange(1, len(p) + 1)
-    found = np.empty(len(p))
-    found[order] = np.minimum.accumulate(each[::-1])[::-1].clip(max=1.0)
-    return found
 
 
 def _one_hot(letters: str) -> Values:
@@ -184,6 +210,7 @@ def _read_meme(path: str | Path, lines: Lines) -> Iterator[Motif]:
             at += 1
         if at == len(lines) or lines[at][1].startswith("MOTIF"):
             raise InputError(f"{path}:{number}: {excerpt(text)} has no letter-probability matrix; one would work")
+        width = _WIDTH.search(lines[at][1])
         at, columns = at + 1, []
         while at < len(lines) and lines[at][1][0] in "0123456789.+-":
             if lines[at][1].startswith("---"):  # full output of MEME
@@ -192,6 +219,10 @@ def _read_meme(path: str | Path, lines: Lines) -> Iterator[Motif]:
             if len(columns[-1]) != len(ORDER):
                 raise InputError(f"{path}:{lines[at][0]}: {excerpt(lines[at][1])}; four numbers would work")
             at += 1
+        if width is not None and len(columns) != int(width[1]):
+            raise InputError(
+                f"{path}:{number}: {excerpt(text)} has {len(columns)} rows, not w= {width[1]}; all would work"
+            )
         yield _make(path, number, text[len("MOTIF") :], list(zip(*columns, strict=True)))
 
 

@@ -138,47 +138,49 @@ def saturation_mutagenesis(
 
 def measure_agreement(
     model: NucleotideTransformer,
-    genome: Genome,
-    fast: pd.DataFrame,
+    fast: Sequence[tuple[Genome, pd.DataFrame]],
     *,
     settings: ScoreSettings | None = None,
     count: int = 60,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Compare the fast way with the exact one on some of a region's substitutions.
+    """Compare the fast way with the exact one on some substitutions.
 
     Parameters
     ----------
     model : NucleotideTransformer
-    genome : Genome
-    fast : DataFrame
-        As `saturation_mutagenesis` made it, where fast.
+    fast : sequence of (Genome, DataFrame)
+        Tables as `saturation_mutagenesis` made them, where fast, and what they are of.
     settings : ScoreSettings, optional
-        That it was made with.
+        That they were made with.
     count : int
-        Substitutions that are drawn.
+        Substitutions that are drawn, of all tables together.
     seed : int
 
     Returns
     -------
     dict of str to float
-        `pearson`, `spearman`, `difference` (mean size, in nats), `changes`.
+        `pearson`, `spearman`, `difference` (mean size, in nats), `changes`; NaN of fewer than three.
     """
     from scipy import stats
 
     settings = settings or ScoreSettings(scores=("llr",))
-    known = np.flatnonzero(fast["reason"] == "")
-    rows = np.sort(np.random.default_rng(seed).permutation(known)[:count])
-    some: Sequence[Any] = list(fast.iloc[rows].itertuples(index=False))
+    known = [(i, row) for i, (_, table) in enumerate(fast) for row in np.flatnonzero(table["reason"] == "")]
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(known))[:count])
     options = {name: getattr(settings, name) for name in ("window", "phases", "strands", "anchor")}
-    variants = [Variant(row.chrom, int(row.pos), row.ref, row.alt) for row in some]
-    exact = score_variants(model, genome, variants, ("llr",), **options).table["llr"].to_numpy(np.float64)
-    told = fast["llr"].to_numpy(np.float64)[rows]
-    if len(rows) < 3:
-        return {"pearson": np.nan, "spearman": np.nan, "difference": np.nan, "changes": len(rows)}
+    told, exact = np.zeros(0), np.zeros(0)
+    for i in dict.fromkeys(known[j][0] for j in drawn):
+        genome, table = fast[i]
+        own = table.iloc[[row for number, row in (known[j] for j in drawn) if number == i]]
+        variants = [Variant(row.chrom, int(row.pos), row.ref, row.alt) for row in own.itertuples()]
+        scored = score_variants(model, genome, variants, ("llr",), **options).table["llr"]
+        told = np.append(told, own["llr"].to_numpy(np.float64))
+        exact = np.append(exact, scored.to_numpy(np.float64))
+    if len(drawn) < 3:
+        return {"pearson": np.nan, "spearman": np.nan, "difference": np.nan, "changes": len(drawn)}
     return {
         "pearson": float(stats.pearsonr(told, exact).statistic),
         "spearman": float(stats.spearmanr(told, exact).statistic),
         "difference": float(np.abs(told - exact).mean()),
-        "changes": len(rows),
+        "changes": len(drawn),
     }

@@ -34,7 +34,6 @@ from hexamer.tokens.tokenizer import Ids
 ORDER = "ACGT"
 """Rows of a one-hot sequence."""
 _ROWS = [ORDER.index(base) for base in BASES]  # of each of the tokenizer's bases
-_CODES = np.array([BASES.index(base) for base in ORDER], dtype=np.uint8)
 
 
 class OneHotModel(nn.Module):
@@ -43,7 +42,7 @@ class OneHotModel(nn.Module):
     Parameters
     ----------
     model : NucleotideTransformer or Predictor
-    place : int, optional
+    offset : int, optional
         Base that is asked for, as `attribute`.
 
     Attributes
@@ -60,9 +59,9 @@ class OneHotModel(nn.Module):
     torch.Size([2, 1])
     """
 
-    def __init__(self, model: Model, *, place: int | None = None) -> None:
+    def __init__(self, model: Model, *, offset: int | None = None) -> None:
         super().__init__()
-        self.model, self.place = model, place
+        self.model, self.offset = model, offset
         self.outputs = 1 if encoder_of(model) is model else len(model.target.names)  # type: ignore[union-attr, arg-type]
         self.train(model.training)
 
@@ -102,7 +101,7 @@ class OneHotModel(nn.Module):
         packed = pack(ids, encoder.device)
         vectors, weights = self._embed(columns, ids, packed)
         if encoder is not self.model:
-            bases = None if self.place is None else [find_base(encoder, each, self.place) for each in ids]
+            bases = None if self.offset is None else [find_base(encoder, each, self.offset) for each in ids]
             return ask_outputs(self.model, packed, vectors, bases)  # type: ignore[arg-type]
         return self._likelihood(ids, packed, vectors, weights)[:, None]
 
@@ -147,7 +146,7 @@ class OneHotModel(nn.Module):
     def _likelihood(self, ids: list[Ids], packed: Packed, vectors: Tensor, weights: Tensor) -> Tensor:
         """Log likelihood [B]: passes of all sequences, each turn masked at once."""
         encoder = encoder_of(self.model)
-        turns = [mask_turns(encoder, own, self.place) for own in ids]
+        turns = [mask_turns(encoder, own, self.offset) for own in ids]
         every, bounds = np.concatenate(ids), packed.bounds.cpu().numpy()
         tokenizer = encoder.tokenizer
         whole = (every >= tokenizer.first_kmer) & (every < tokenizer.first_letter)

@@ -73,7 +73,7 @@ def project(
     embeddings : AnnData or array [N, D]
         As from `embed`. Rows that hold a NaN have no place, and stay.
     method : {"tsne", "pca", "umap"}
-        "pca" gives the first two principal components, exact and the same everywhere. The others lay out 50 of them, on
+        "pca" gives the first two principal components. The others lay out 50 of them, on
         one processor: with several the picture would depend on their number. "umap" needs the package umap-learn.
     perplexity : float
         Of t-SNE: about how many neighbours count; with N rows at most (N - 1) / 3.
@@ -107,7 +107,7 @@ def project(
     rows = int(known.sum())
     if rows < FEWEST:
         raise SequenceError(f"{rows:,} of {len(vectors):,} rows have a vector; {FEWEST} or more would work")
-    scores, explained = _principal(standardise(vectors[known]), seed)
+    scores, explained = _principal(standardise(vectors[known]))
     settings = {"method": method, "seed": seed, "rows": rows, "components": scores.shape[1], "explain": explained}
     if method == "tsne":
         settings |= {"perplexity": min(perplexity, (rows - 1) / 3), "version": f"openTSNE {version('openTSNE')}"}
@@ -123,11 +123,12 @@ def project(
     return Projection(coordinates, len(vectors) - rows, settings)
 
 
-def _principal(points: Vectors, seed: int) -> tuple[Values, float]:
+def _principal(points: Vectors) -> tuple[Values, float]:
     """First principal components, float64 [N, <= 50], and the share of variance that they explain."""
     from sklearn.decomposition import PCA
 
-    fitted = PCA(min(COMPONENTS, *points.shape), random_state=seed)
+    solver: Any = "covariance_eigh" if len(points) > points.shape[1] else "full"  # exact ones
+    fitted = PCA(min(COMPONENTS, *points.shape), svd_solver=solver)
     # Of N rows the last component is nothing but rounding.
     scores = fitted.fit_transform(points.astype(np.float64))[:, : max(1, len(points) - 1)]
     scores = np.pad(scores, ((0, 0), (0, max(0, 2 - scores.shape[1]))))  # a plane takes two

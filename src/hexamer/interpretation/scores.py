@@ -21,10 +21,11 @@ Values = npt.NDArray[np.float64]
 
 _COLUMNS = {  # what tells a table
     "attribution": ("name", "chrom", "strand", "offset", "pos", "inserted", "base", "attribution"),
-    "mutagenesis": ("region", "chrom", "pos", "ref", "alt", "llr"),
-    "dependency": ("region", "chrom", "pos_changed", "pos_expected", "strength"),
+    "mutagenesis": ("name", "chrom", "pos", "ref", "alt", "llr"),
+    "dependency": ("name", "chrom", "pos_changed", "pos_expected", "strength"),
 }
-_TEXTS = ("name", "region", "chrom", "strand", "base", "ref", "alt", "reason")
+_TEXTS = ("name", "chrom", "strand", "base", "ref", "alt", "reason")
+_APART = 100  # bases for each that a table has: more, and it is of several regions
 _EMPTY = {"pos": "", "llr": "", "attribution": ""}
 
 
@@ -143,9 +144,11 @@ def _of_mutagenesis(table: pd.DataFrame) -> Iterator[ScoredStretch]:
     """Bases of a region in their order; those between that no row has (they are N) have no number."""
     table = table[(table["ref"].str.len() == 1) & (table["alt"].str.len() == 1)]
     table = table if "inserted" in table else table.assign(inserted=0)
-    for (name, chrom), own in table.groupby(["region", "chrom"], sort=False):
+    for (name, chrom), own in table.groupby(["name", "chrom"], sort=False):
         bases = own.groupby(["pos", "inserted"]).agg(ref=("ref", "first"), llr=("llr", "mean"))
         first, last = bases.index[0][0], bases.index[-1][0]
+        if last - first > _APART * len(bases):
+            raise InputError(f"{name}: its bases lie {last - first:,} apart; a name for each region would work")
         between = [(pos, 0) for pos in range(first, last + 1)] if not own["inserted"].any() else []
         bases = bases.reindex(bases.index.union(between))
         pos, inserted = (bases.index.get_level_values(level).to_numpy(np.int64) for level in (0, 1))
@@ -155,8 +158,12 @@ def _of_mutagenesis(table: pd.DataFrame) -> Iterator[ScoredStretch]:
 
 def _of_dependency(table: pd.DataFrame, genome: Genome | Haplotype) -> Iterator[ScoredStretch]:
     names = ["pos_changed", "pos_changed_inserted"]
+    if names[1] in table and not isinstance(genome, Haplotype):
+        raise InputError("a person's dependency map; --people and --person, as when it was made, would work")
     table = table if names[1] in table else table.assign(**{names[1]: 0})
-    for (name, chrom), own in table.groupby(["region", "chrom"], sort=False):
+    for (name, chrom), own in table.groupby(["name", "chrom"], sort=False):
+        if own[names[0]].max() - own[names[0]].min() > _APART * own[names[0]].nunique():
+            raise InputError(f"{name}: its bases lie far apart; a name for each region would work")
         interval = Interval(str(chrom), int(own[names[0]].min()) - 1, int(own[names[0]].max()), "+", str(name))
         stretch = read_stretch(genome, interval)
         places, inserted = number_bases(stretch)

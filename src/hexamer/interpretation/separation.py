@@ -27,7 +27,7 @@ MOST = 10_000
 """Rows beyond which a sample is measured."""
 FEWEST = 5
 """Rows that there have to be."""
-_DIGITS = 10  # a column of whole numbers with no more values is one of classes
+_MOST_CLASSES = 10  # a column of whole numbers with no more values is one of classes
 
 
 def read_vectors(embeddings: "AnnData | npt.ArrayLike") -> Vectors:
@@ -103,7 +103,7 @@ def measure_separation(
         As for `project`. Rows without a vector or a class are left out.
     classes : sequence [N]
     neighbours : int
-        As `neighbour_purity`.
+        As `neighbour_purity`; at most a quarter of the rows.
     seed : int
         Of the sample.
     most : int
@@ -114,7 +114,7 @@ def measure_separation(
     DataFrame
         A row for all and one for each class, the largest first or in the order of a categorical: `class`, `rows`,
         `silhouette`, `purity`, both means over rows, and `chance`: the purity if neighbours were drawn at random.
-        A class of no more rows than `neighbours` cannot reach a purity of 1.
+        A class of no more rows than `neighbours` cannot reach a purity of 1, and one of a single row has none.
         NaN where there is a single class, or no row has another of its own.
 
     Raises
@@ -144,8 +144,10 @@ def measure_separation(
     codes = pd.Categorical(labels, categories=names).codes.astype(np.int64)
     each = pd.DataFrame({"silhouette": silhouette(points, codes), "purity": np.nan, "chance": np.nan})
     if len(names) > 1:
-        each["purity"] = neighbour_purity(points, codes, neighbours=neighbours)
-        each["chance"] = (np.bincount(codes)[codes] - 1) / (len(codes) - 1)
+        alone = np.bincount(codes)[codes] == 1  # has no neighbour to find
+        purity = neighbour_purity(points, codes, neighbours=min(neighbours, max(1, len(codes) // 4)))
+        each["purity"] = np.where(alone, np.nan, purity)
+        each["chance"] = np.where(alone, np.nan, (np.bincount(codes)[codes] - 1) / (len(codes) - 1))
     groups = [("all", each), *((name, each[codes == code]) for code, name in enumerate(names))]
     return pd.DataFrame([{"class": name, "rows": len(own), **own.mean()} for name, own in groups])
 
@@ -247,7 +249,7 @@ def choose_column(table: pd.DataFrame, name: str) -> pd.Series:
         return column.cat.rename_categories([str(name) for name in column.cat.categories])
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         known = column.dropna()
-        if known.nunique() > _DIGITS or (known % 1 != 0).any():
+        if known.nunique() > _MOST_CLASSES or (known % 1 != 0).any():
             return column.astype(np.float64)
         column = column.astype("Int64")
     known = column.notna() & (column.astype(str).str.strip() != "")

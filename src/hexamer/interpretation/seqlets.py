@@ -72,6 +72,10 @@ def find_seqlets(
             f"level {level}, {shuffles} shuffles, flank {flank}, widths {list(widths)}: a level above 0 and up to 1, "
             "a flank of 0 or more, and others of 1 or more would work"
         )
+    if seed < 0:
+        raise SettingsError(f"seed {seed}; 0 or more would work")
+    if level < 2 / (1 + shuffles):
+        raise SettingsError(f"level {level}: {shuffles} shuffles cannot tell it; {int(np.ceil(2 / level)) - 1} would")
     one = isinstance(scores, np.ndarray) and scores.ndim == 1
     rows: list[tuple[Any, ...]] = []
     for number, each in enumerate([scores] if one else list(scores)):

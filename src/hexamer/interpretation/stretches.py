@@ -13,9 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from hexamer.errors import GenomeError, SequenceError
-from hexamer.genome import Genome, Haplotype, Interval, Spelled, read_sequences, reverse_complement, spell
+from hexamer.genome import Genome, Haplotype, Interval, SpelledHaplotype, read_sequences, reverse_complement, spell
 
 Places = npt.NDArray[np.int64]
+
+
+AROUND = 10_000
+"""Bases around a person's region in which deletions that reach into it are found."""
 
 
 class Stretch(NamedTuple):
@@ -39,11 +43,21 @@ class Region(NamedTuple):
     genome: Genome
     interval: Interval
     """On `genome`, whose places are the reference's, or are counted along the haplotype."""
-    spelled: Spelled | None
+    spelled: SpelledHaplotype | None
     """Where bases lie on the reference, for a haplotype."""
 
-    def to_reference(self, table: pd.DataFrame, column: str = "pos") -> pd.DataFrame:
-        """Write places as the reference's.
+    def read(self) -> Stretch:
+        """Read the bases of the region, without what lies around them, on its strand."""
+        chrom, (start, end) = self.genome.resolve(self.interval.chrom), (self.interval.start, self.interval.end)
+        letters, places = self.genome.fetch(chrom, start, end), np.arange(start, end)
+        if self.spelled is not None:
+            places = self.spelled.places[start:end]
+        if self.interval.strand == "-":
+            letters, places = reverse_complement(letters), places[::-1]
+        return Stretch(self.name, chrom, self.interval.strand, letters, places.astype(np.int64))
+
+    def on_reference(self, table: pd.DataFrame, column: str = "pos") -> pd.DataFrame:
+        """Write the places of a table as the reference's.
 
         Parameters
         ----------
@@ -132,15 +146,7 @@ def read_stretch(genome: Genome | Haplotype, interval: Interval) -> Stretch:
     ('ACG', [3, 2, 1])
     >>> folder.cleanup()
     """
-    chrom = genome.resolve(interval.chrom)
-    if isinstance(genome, Haplotype):
-        read = genome.read(chrom, interval.start, interval.end)
-        letters, places = read.sequence, read.blocks.to_reference(np.arange(len(read.sequence)))
-    else:
-        letters, places = genome.fetch(chrom, interval.start, interval.end), np.arange(interval.start, interval.end)
-    if interval.strand == "-":
-        letters, places = reverse_complement(letters), places[::-1]
-    return Stretch(interval.name or interval.region, chrom, interval.strand, letters, places.astype(np.int64))
+    return find_region(genome, interval, margin=AROUND).read()
 
 
 def read_stretches(path: str | Path) -> Iterator[Stretch]:

@@ -1,4 +1,4 @@
-"""Saying it: figures and tables of results."""
+"""Saying it: figures and tables of results, and one page of them."""
 
 from hexamer.report.attribution import draw_attribution
 from hexamer.report.benchmarks import draw_benchmark, draw_curves, draw_layers

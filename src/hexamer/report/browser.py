@@ -8,7 +8,9 @@ Source of the formats: FASTA headers with `@len=` as igv-reports writes them; BE
 
 import base64
 import gzip
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +20,10 @@ import pandas as pd
 
 from hexamer.errors import GenomeError, InputError
 from hexamer.genome import Annotation, Genome, Interval
+from hexamer.interpretation import ScoredStretch
 from hexamer.report.figures import COLOURS
 from hexamer.report.interpretation import BASE_COLOURS
+from hexamer.report.scored import Scored
 
 MARGIN = 2000
 """Bases on both sides of what is shown."""
@@ -27,6 +31,10 @@ MOST = 500_000
 """Bases of the reference in a page."""
 _TRACK = 200_000  # bases of a signal in a page
 
+_SPACE = re.compile(r"\s+")
+_MARKUP = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "″", "'": "′", ";": ","})
+_SYMBOLIC = re.compile(r"<[\w:*-]+>")
+_NEUTRAL = {"entropy": "#666666"}
 _FULL = dict.fromkeys("ACGT", 1) | {"entropy": 2}  # scales of what write-tracks writes: probabilities, bits
 
 Track = dict[str, Any]
@@ -103,7 +111,7 @@ def _merge(spans: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
 
 
 def describe_view(
-    genome: Genome, slices: Sequence[Interval], tracks: Sequence[Track], places: Sequence[Interval] = (), *, name: str
+    genome: Genome, slices: Sequence[Interval], tracks: Sequence[Track], *, places: Sequence[Interval] = ()
 ) -> View:
     """Describe what igv.js shows.
 
@@ -115,8 +123,6 @@ def describe_view(
     tracks : sequence of dict
     places : sequence of Interval
         With names: what the page has a way to, beside the slices.
-    name : str
-        Of the reference.
 
     Returns
     -------
@@ -126,10 +132,16 @@ def describe_view(
         f">{each.region} @len={genome.length(each.chrom)}\n{genome.fetch(each.chrom, each.start, each.end)}\n"
         for each in slices
     )
-    first = slices[0]
+    first, name = slices[0], plain(genome.path.name)
     config = {
-        "reference": {"id": name, "name": name, "fastaURL": _pack(letters), "indexed": False, "tracks": []},
-        "locus": first.region,
+        "reference": {
+            "id": plain(name),
+            "name": plain(name),
+            "fastaURL": _pack(letters),
+            "indexed": False,
+            "tracks": [],
+        },
+        "locus": places[0].region if places else first.region,
         "tracks": [{"type": "sequence", "order": -1}, *({"order": i} | track for i, track in enumerate(tracks))],
         "loadDefaultGenomes": False,
         "queryParametersSupported": False,
@@ -143,11 +155,12 @@ def describe_view(
 
 
 def gene_track(annotation: Annotation, slices: Sequence[Interval]) -> Track | None:
-    """Make a track of genes, one transcript of each (the one with most coding bases); None if there is none."""
+    """Make a track of genes, one transcript of each (with most coding bases, or the longest); None if there is none."""
     models = annotation.models
     extents = models.extents()
     sizes = np.zeros(len(models.transcripts), dtype=np.int64)
-    np.add.at(sizes, models.owners, (models.ends - models.starts) * np.where(models.coding, 1000, 1))
+    np.add.at(sizes, models.owners[models.coding], (models.ends - models.starts)[models.coding])
+    sizes = sizes * 2**32 + (extents[1] - extents[0])
     names = {gene.id: gene.name or gene.id for gene in models.genes}
     chroms = np.array([transcript.chrom for transcript in models.transcripts])
     lines: list[str] = []
@@ -163,8 +176,9 @@ def gene_track(annotation: Annotation, slices: Sequence[Interval]) -> Track | No
             parts = _merge((0, int(models.starts[j]), int(models.ends[j])) for j in own)
             start, end, thick, thin = (int(value) for value in extents[:, i])
             blocks = ",".join(str(b - a) for _, a, b in parts), ",".join(str(a - start) for _, a, _ in parts)
+            name = plain(names.get(transcript.gene, transcript.gene))
             lines.append(
-                f"{each.chrom}\t{start}\t{end}\t{names.get(transcript.gene, transcript.gene)}\t0\t{transcript.strand}\t"
+                f"{each.chrom}\t{start}\t{end}\t{name}\t0\t{transcript.strand}\t"
                 f"{thick}\t{thin}\t0\t{len(parts)}\t{blocks[0]}\t{blocks[1]}"
             )
     if not lines:
@@ -173,17 +187,13 @@ def gene_track(annotation: Annotation, slices: Sequence[Interval]) -> Track | No
     return track | {"displayMode": "EXPANDED", "height": 90, "searchable": True, "color": "#333333", "indexed": False}
 
 
-def variant_tracks(
-    rows: pd.DataFrame, scores: Sequence[str], slices: Sequence[Interval], genome: Genome
-) -> list[Track]:
+def variant_tracks(scored: Scored, slices: Sequence[Interval], genome: Genome) -> list[Track]:
     """Make a track of variants and one of each score.
 
     Parameters
     ----------
-    rows : DataFrame
-        As `Scored.rows`.
-    scores : sequence of str
-        Columns, at most three are shown.
+    scored : Scored
+        At most three scores are shown.
     slices : sequence of Interval
     genome : Genome
 
@@ -192,14 +202,16 @@ def variant_tracks(
     list of dict
         Empty if no variant lies in the slices.
     """
-    inside = _inside(rows, slices, genome)
+    inside, scores = _inside(scored.rows, slices, genome), scored.scores
     if inside.empty:
         return []
     lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
     for row in inside.to_dict("records"):
-        told = [f"{score}={row[score]:.4g}" for score in scores if pd.notna(row[score])]
-        info = ";".join([*told, *([f"reason={row['reason']}"] if row["reason"] else [])]) or "."
-        lines.append(f"{row['chrom']}\t{row['pos']}\t{row.get('id') or '.'}\t{row['ref']}\t{row['alt']}\t.\t.\t{info}")
+        told = [f"{plain(score)}={row[score]:.4g}" for score in scores if pd.notna(row[score])]
+        info = ";".join([*told, *([f"reason={plain(row['reason'])}"] if row["reason"] else [])]) or "."
+        alt = row["alt"] if _SYMBOLIC.fullmatch(row["alt"]) else plain(row["alt"])
+        cells = (plain(row["chrom"]), row["pos"], plain(row.get("id") or "."), plain(row["ref"]), alt, ".", ".", info)
+        lines.append("\t".join(map(str, cells)))
     found: list[Track] = [
         {"type": "variant", "format": "vcf", "name": "variants", "url": _pack("\n".join(lines)), "indexed": False}
         | {"displayMode": "SQUISHED", "squishedCallHeight": 1, "height": 50}
@@ -212,28 +224,33 @@ def variant_tracks(
 
 
 def letter_track(
-    table: pd.DataFrame, column: str, name: str, slices: Sequence[Interval], genome: Genome
+    scored: Sequence[ScoredStretch], slices: Sequence[Interval], genome: Genome, *, name: str
 ) -> Track | None:
     """Make a track that shows the reference's letters as high as a number; None if nothing lies in the slices.
 
     Parameters
     ----------
-    table : DataFrame
-        `chrom`, `pos` (from 1) and the column, one row for each base.
-    column : str
-    name : str
-        Of the track.
+    scored : sequence of ScoredStretch
+        Bases that a person has inserted are left out.
     slices : sequence of Interval
     genome : Genome
+    name : str
+        Of the track.
 
     Returns
     -------
     dict or None
     """
-    inside = _inside(table[table[column].notna()], slices, genome).drop_duplicates(["chrom", "pos"])
+    tables = [
+        pd.DataFrame({"chrom": each.stretch.chrom, "pos": each.stretch.places + 1, "number": each.scores})
+        for each in scored
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    inside = _inside(table[table["number"].notna() & (table["pos"] > 0)], slices, genome)
+    inside = inside.drop_duplicates(["chrom", "pos"])
     if inside.empty:
         return None
-    values = zip(inside["chrom"], inside["pos"] - 1, inside["pos"], inside[column], strict=True)
+    values = zip(inside["chrom"], inside["pos"] - 1, inside["pos"], inside["number"], strict=True)
     return _signal(name, values, colour="#666666", kind="dynseq", height=70)
 
 
@@ -272,7 +289,7 @@ def signal_track(path: Path, slices: Sequence[Interval], genome: Genome, *, colo
         return None
     name = path.name.removesuffix(".bw")
     kind = name.rpartition(".")[2]
-    track = _signal(name, values, colour=BASE_COLOURS.get(kind, colour), kind="bar", height=50)
+    track = _signal(name, values, colour=(BASE_COLOURS | _NEUTRAL).get(kind, colour), kind="bar", height=50)
     return track | ({"autoscale": False, "min": 0, "max": _FULL[kind]} if kind in _FULL else {})
 
 
@@ -288,13 +305,15 @@ def find_signal(path: Path, genome: Genome, *, most: int = 20_000) -> Interval |
     return None
 
 
-def _open_bigwig(path: Path) -> Any:
+@contextmanager
+def _open_bigwig(path: Path) -> Iterator[Any]:
     try:
         pybigtools = import_module("pybigtools")
     except ImportError:
         raise InputError(f"{path}: bigWig is read by the package pybigtools; pip install 'hexamer[tracks]'") from None
     try:
-        return pybigtools.open(str(path))
+        with pybigtools.open(str(path)) as file:
+            yield file
     except Exception as problem:  # of a kind of its own
         raise InputError(f"{path}: cannot be read as bigWig ({problem})") from None
 
@@ -318,8 +337,19 @@ def _resolve(genome: Genome, name: str) -> str:
 
 def _signal(name: str, values: Iterable[tuple[str, int, int, float]], *, colour: str, kind: str, height: int) -> Track:
     text = "\n".join(f"{chrom}\t{start}\t{end}\t{value:.4g}" for chrom, start, end, value in values)
-    track = {"type": "wig", "format": "bedgraph", "name": name, "url": _pack(text), "indexed": False}
+    track = {"type": "wig", "format": "bedgraph", "name": plain(name), "url": _pack(text), "indexed": False}
     return track | {"graphType": kind, "color": colour, "altColor": colour, "height": height, "autoscale": True}
+
+
+def plain(text: object) -> str:
+    r"""Write text that igv.js may put into its page as it is: signs of markup become their look-alikes.
+
+    Examples
+    --------
+    >>> plain('<b onclick="x">a b & c')
+    '‹b\xa0onclick=″x″›a\xa0b\xa0＆\xa0c'
+    """
+    return _SPACE.sub("\u00a0", str(text)).translate(_MARKUP)
 
 
 def _pack(text: str) -> str:

@@ -21,18 +21,15 @@ MANIFEST = ".manifest.json"
 TABLES: dict[str, frozenset[str]] = {
     "attention-elements": frozenset({"element", "layer", "head", "share", "background", "z"}),
     "dependency-map": frozenset({"pos_changed", "pos_expected", "strength"}),
-    "saturation-mutagenesis": frozenset({"region", "chrom", "pos", "ref", "alt", "reason"}),
+    "saturation-mutagenesis": frozenset({"name", "chrom", "pos", "ref", "alt", "reason"}),
     "attribute": frozenset({"chrom", "pos", "base", "attribution"}),
     "find-motifs": frozenset({"motif", "p", "q"}),
-    "project": frozenset({"x", "y", "name"}),
     "evaluate-lm": frozenset({"genome", "element", "loss"}),
     "score-variants": frozenset({"chrom", "pos", "ref", "alt", "reason"}),
+    "project": frozenset({"x", "y"}),
 }
 """Columns of each kind of table; the first kind whose columns are all there is meant."""
-_PATH = re.compile(
-    r"(?P<key>[^/\\\s=]*=)?(?:(?:[A-Za-z]:)?[/\\].*[/\\]|[^\s/\\]+[/\\](?:[^\s]*[/\\])?)(?P<name>[^/\\]+)",
-    re.DOTALL,
-)
+_PATH = re.compile(r"(?P<key>[^/\\\s=]*=|-\w)?(?:[A-Za-z]:|~[^/\\\s]*)?[/\\].*?(?P<name>[^/\\]*)[/\\]?", re.DOTALL)
 _TEXT = (".tsv", ".tsv.gz", ".csv", ".csv.gz")
 _BESIDE = (MANIFEST, ".tbi", ".csi", ".fai", ".gzi", ".png", ".svg", ".html")
 """Files that belong to others; figures are drawn anew."""
@@ -64,15 +61,17 @@ class Finding(NamedTuple):
 
 
 def without_folder(text: str) -> str:
-    """Leave the name of a path; what is not a path stays.
+    """Leave the name of an absolute path; what is none stays as it is.
 
     Examples
     --------
-    >>> [without_folder(text) for text in ("/home/ann lee/v.vcf", "ctcf=beds/c.bed", "20:1-5", "A/T and /x", "--out")]
-    ['v.vcf', 'ctcf=c.bed', '20:1-5', 'A/T and /x', '--out']
+    >>> [without_folder(text) for text in ("/home/ann lee/v.vcf", "ctcf=/b/c.bed", "demo/g.fa", "n/a", "in /a b/c d/e")]
+    ['v.vcf', 'ctcf=c.bed', 'demo/g.fa', 'n/a', 'in e']
     """
     found = _PATH.fullmatch(text)
-    return (found["key"] or "") + found["name"] if found else text
+    if found:
+        return (found["key"] or "") + found["name"]
+    return re.sub(r"(?<!\S)(?:[A-Za-z]:|~\w*)?[/\\].*[/\\]", "", text) if " " in text else text
 
 
 class Skipped(NamedTuple):
@@ -85,7 +84,8 @@ class Skipped(NamedTuple):
     def of(cls, path: Path, problem: Exception) -> Self:
         """Say what was wrong with a path, without naming it again."""
         text = f"has no {problem}" if isinstance(problem, KeyError) else str(problem)
-        return cls(path, text.removeprefix(f"{path}: ").replace(str(path), path.name))
+        text = text.removeprefix(f"{path}: ").replace(str(path), path.name)
+        return cls(path, without_folder(" ".join(text.split()) + " ").strip())
 
 
 def find_results(paths: Iterable[str | Path]) -> tuple[list[Finding], list[Skipped]]:
@@ -157,7 +157,7 @@ def _kind_of(path: Path) -> str:
     if name.endswith(".npz"):
         return "attention-map"
     if name.endswith(".h5ad"):
-        return "embed"
+        return "project" if _has_places(path) else "embed"
     if not name.endswith((*_TEXT, ".parquet")):
         raise InputError("not a kind of file that a report shows")
     columns = set(read_columns(path))
@@ -167,6 +167,16 @@ def _kind_of(path: Path) -> str:
     if {"e0", "reason"} <= columns:
         return "embed"
     raise InputError(f"its columns ({excerpt(', '.join(sorted(columns)), 80)}) are those of no result")
+
+
+def _has_places(path: Path) -> bool:
+    """Say whether vectors of an h5ad file were laid out."""
+    import anndata
+
+    try:
+        return any(name.startswith("X_") for name in anndata.read_h5ad(path, backed="r").obsm)
+    except (OSError, KeyError, TypeError, ValueError) as problem:
+        raise InputError(f"{path}: cannot be read as h5ad ({excerpt(str(problem), 80)})") from None
 
 
 def read_columns(path: Path) -> list[str]:
@@ -183,7 +193,7 @@ def read_columns(path: Path) -> list[str]:
 
 
 def read_result(path: Path) -> pd.DataFrame:
-    """Read a table of results; `chrom`, `region`, `name`, `ref`, `alt` and `reason` as text.
+    """Read a table of results; `chrom`, `name`, `ref`, `alt` and `reason` as text.
 
     Parameters
     ----------
@@ -206,13 +216,13 @@ def read_result(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path)
     else:
         separator = "," if ".csv" in path.name else "\t"
-        words = dict.fromkeys(("chrom", "region", "name", "element", "genome", "reason", "base"), str)
+        words = dict.fromkeys(("chrom", "name", "element", "genome", "reason", "base"), str)
         try:
             above = read_names(path, separator)[1]
             table = pd.read_csv(path, sep=separator, names=columns, header=None, skiprows=above, dtype=words)
         except (OSError, ValueError) as problem:
             raise InputError(f"{path}: cannot be read as a table ({excerpt(str(problem), 120)})") from None
-    for name in ("region", "name", "reason", "ref", "alt"):
+    for name in ("name", "reason", "ref", "alt"):
         if name in table:
             table[name] = table[name].fillna("").astype(str)
     return table

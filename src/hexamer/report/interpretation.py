@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BASE_COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
 _LETTERS = 60  # bases of a region whose letters are written along its axes
+_FEW = 5  # pairs on an element that chance alone would give
 _FLAT: Any = STYLE | {"axes.spines.bottom": False}
 
 
@@ -123,7 +124,8 @@ def draw_attention_elements(table: pd.DataFrame, path: str | Path | None = None,
     Returns
     -------
     list of Axes
-        A dot marks heads whose adjusted p is below 0.05 and whose share is above the background.
+        A dot marks heads whose adjusted p is below 0.05 and whose share is above the background; grey, those of which
+        fewer than five pairs would lie on an element by chance.
 
     Raises
     ------
@@ -135,12 +137,14 @@ def draw_attention_elements(table: pd.DataFrame, path: str | Path | None = None,
     rows = -(-len(names) // columns)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log2((table["share"] / table["background"]).to_numpy())
-    ratios = np.where(table["z"].notna(), ratios.clip(-3, 3), np.nan)
+    few = table["pairs"] * table["background"] < _FEW if "pairs" in table else np.zeros(len(table), dtype=np.bool_)
+    ratios = np.where(table["z"].notna() & ~few, ratios.clip(-3, 3), np.nan)
     with drawing(path, (0.8 + 1.9 * columns, 0.6 + 1.9 * rows), style=_FLAT) as figure:
         axes = list(figure.subplots(rows, columns, squeeze=False).reshape(-1))
         for axis, name in zip(axes, names, strict=False):
             own = table.assign(ratio=ratios)[table["element"] == name]
             grid = own.pivot(index="layer", columns="head", values="ratio")
+            axis.set_facecolor("#DDDDDD")
             shown = axis.imshow(grid.to_numpy(), cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto")
             high = own[own["enriched"]]
             places = (
@@ -156,7 +160,9 @@ def draw_attention_elements(table: pd.DataFrame, path: str | Path | None = None,
             axis.set_visible(False)
         figure.supxlabel("head", fontsize=9)
         figure.supylabel("layer", fontsize=9)
-        figure.colorbar(shown, ax=axes, shrink=0.7, label="log2 of share over\nbackground (dot: enriched)")
+        figure.colorbar(
+            shown, ax=axes, shrink=0.7, label="log2 of share over background\n(dot: enriched; grey: too few)"
+        )
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return axes[: len(names)]

@@ -28,7 +28,8 @@ def draw_mutagenesis(
     Parameters
     ----------
     table : DataFrame
-        As `Mutagenesis.table`.
+        As `Mutagenesis.table`, of one region. With a column `inserted`, places are counted along the person's sequence,
+        from the region's first place on.
     path : str or Path, optional
         `.png` or `.svg`.
     score : str
@@ -45,7 +46,7 @@ def draw_mutagenesis(
     OutputError
         If the figure has another ending or cannot be written.
     """
-    changes = table[(table["ref"].str.len() == 1) & (table["alt"].str.len() == 1)]
+    changes = number_along(table[(table["ref"].str.len() == 1) & (table["alt"].str.len() == 1)])
     places = np.sort(changes["pos"].unique())
     grid = changes.pivot(index="alt", columns="pos", values=score).reindex(index=list("ACGT"), columns=places)
     reference = changes.drop_duplicates("pos").set_index("pos")["ref"].reindex(places)
@@ -82,6 +83,31 @@ def draw_mutagenesis(
     return axes
 
 
+def number_along(table: pd.DataFrame) -> pd.DataFrame:
+    """Count the bases of a person's sequence one by one, those too that the person has inserted.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With `pos`, and `inserted` if it is of a person.
+
+    Returns
+    -------
+    DataFrame
+        `pos` is counted from the first one on; the table itself if it is of no person.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"pos": [5, 5, 6, 6, 9], "inserted": [0, 0, 0, 1, 0]})
+    >>> number_along(table)["pos"].tolist()
+    [5, 5, 6, 7, 8]
+    """
+    if "inserted" not in table or table.empty:
+        return table
+    bases = pd.MultiIndex.from_frame(table[["pos", "inserted"]])
+    return table.assign(pos=int(table["pos"].min()) + bases.unique().sort_values().get_indexer(bases))
+
+
 def _draw_scores(axis: "Axes", grid: pd.DataFrame, reference: "pd.Series[str]", reach: float) -> Any:
     """Draw the heat map of a line; its columns are places that follow each other."""
     begin, end = int(grid.columns[0]), int(grid.columns[-1])
@@ -94,6 +120,6 @@ def _draw_scores(axis: "Axes", grid: pd.DataFrame, reference: "pd.Series[str]", 
         axis.plot(own, np.full(len(own), row), linestyle="", marker=".", markersize=2, color="#666666")
     axis.set_yticks(range(4), list("ACGT"), fontsize=7)
     axis.tick_params(length=0, labelsize=7)
-    axis.ticklabel_format(axis="x", useOffset=False, style="plain")
-    axis.xaxis.set_major_formatter("{x:,.0f}")
+    marked = [place for place in range(begin, end + 1) if place % (20 if end - begin >= 60 else 10) == 0]
+    axis.set_xticks(marked, [f"{place:,}" for place in marked])
     return shown

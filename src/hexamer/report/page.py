@@ -5,8 +5,12 @@ policy in the page forbids every connection, so nothing that it holds can leave 
 checksums, not folders; of people's genotypes it holds none. Not here: what sections say (`sections`).
 """
 
+import base64
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -17,8 +21,10 @@ import pandas as pd
 
 from hexamer.errors import HexamerError, InputError
 from hexamer.genome import Annotation, Genome, Interval
+from hexamer.genome.contigs import ContigNames
+from hexamer.interpretation import ScoredStretch, read_scores
 from hexamer.manifest import package_versions, write_atomically
-from hexamer.report.blocks import Section, make_grid, write_cell
+from hexamer.report.blocks import Grid, Section, make_grid, write_cell
 from hexamer.report.browser import (
     Track,
     View,
@@ -31,13 +37,16 @@ from hexamer.report.browser import (
     variant_tracks,
 )
 from hexamer.report.figures import COLOURS
-from hexamer.report.inputs import Finding, Skipped, find_results, read_result, without_folder
+from hexamer.report.inputs import Finding, Skipped, find_results, read_columns, without_folder
 from hexamer.report.scored import Scored, read_scored
-from hexamer.report.sections import describe_scored, importance, make_section
+from hexamer.report.sections import describe_scored, make_section
 from hexamer.report.tables import check_ending
 
 _TOP = 20  # variants that are printed, and to which the browser has a way
+_LONGEST_MANIFEST = 200_000  # letters
 _ENDLESS = 2**40  # a slice of a genome is a genome, too: genes may lie beyond its end
+_POLICY = "HASHES-OF-SCRIPTS"  # in the template
+_LETTERS = {"saturation-mutagenesis": "importance", "attribute": "attribution"}
 _ORDER = ("saturation-mutagenesis", "attribute", "find-motifs", "dependency-map", "attention-elements", "attention-map",
           "project", "embed")  # fmt: skip
 
@@ -57,11 +66,14 @@ class Report(NamedTuple):
 class _Variants(NamedTuple):
     """A file of scored variants in the page."""
 
-    anchor: str
     section: Section
+    """Above the table."""
     data: dict[str, Any]
+    """Columns of the table."""
     shown: str
-    top: Any
+    """How many there are."""
+    top: Grid
+    """For print."""
 
 
 def write_report(
@@ -102,6 +114,8 @@ def write_report(
     out = Path(out)
     check_ending(out, (".html",), "a report")
     findings, skipped = find_results(results)
+    order = {kind: i for i, kind in enumerate(_ORDER)}
+    findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
     found: dict[Path, Scored] = {}
     sections: list[Section] = []
     for finding in list(findings):
@@ -110,20 +124,25 @@ def write_report(
                 found[finding.path] = read_scored(finding.path)
             elif finding.kind != "write-tracks":
                 sections.append(make_section(finding, len(sections)))
-        except (HexamerError, OSError, ValueError, KeyError) as problem:
+        except Exception as problem:  # of whatever kind: one file that cannot be shown is no reason to show none
             findings.remove(finding)
             skipped.append(Skipped.of(finding.path, problem))
-    source = Path(genome) if genome is not None else _find_genome(findings)
     view: View | None = None
     genes: Annotation | None = None
-    if source is not None:
-        with Genome(source) as reference:
-            if annotation is not None:
-                genes = Annotation(annotation, dict.fromkeys(reference.contigs, _ENDLESS))
+    try:
+        source = Path(genome) if genome is not None else _find_genome(findings)
+        reference = Genome(source) if source is not None else None
+    except HexamerError as problem:
+        if genome is not None:
+            raise
+        reference = None
+        skipped.append(Skipped(Path("genome"), f"the browser: {problem}"))
+    if annotation is not None:
+        genes = Annotation(annotation, dict.fromkeys(reference.contigs, _ENDLESS) if reference is not None else None)
+    if reference is not None:
+        with reference:
             view, notes = _browse(reference, findings, found, genes)
             skipped += notes
-    elif annotation is not None:
-        genes = Annotation(annotation)
     variants = [
         _show_variants(finding, found[finding.path], genes, number)
         for number, finding in enumerate(each for each in findings if each.path in found)
@@ -133,9 +152,9 @@ def write_report(
         raise InputError(f"there is nothing to show{told}; results of hexamer's commands would work")
     page = _render(title or f"hexamer: {out.stem.replace('_', ' ')}", findings, skipped, variants, sections, view)
     with write_atomically(out) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="replace")
     titles = [each.section.title for each in variants] + [each.title for each in sections]
-    return Report(out, len(page.encode("utf-8")), titles, skipped)
+    return Report(out, len(page.encode("utf-8", errors="replace")), titles, skipped)
 
 
 def _find_genome(findings: Sequence[Finding]) -> Path | None:
@@ -153,54 +172,54 @@ def _browse(
     genome: Genome, findings: Sequence[Finding], found: dict[Path, Scored], genes: Annotation | None
 ) -> tuple[View | None, list[Skipped]]:
     """Choose slices of the genome, and fill the browser's tracks; what cannot be shown is told."""
-    letters: list[tuple[str, str, pd.DataFrame]] = []
-    signals: list[Path] = []
+    letters: dict[str, list[ScoredStretch]] = {}
     wanted: list[Interval] = []
-    skipped = []
+    skipped: list[Skipped] = []
     for finding in findings:
-        try:
-            if finding.kind in ("saturation-mutagenesis", "attribute"):
-                table = read_result(finding.path)
-                column = "importance" if finding.kind == "saturation-mutagenesis" else "attribution"
-                table = importance(table) if column == "importance" else table
-                letters.append((f"{column}, {finding.path.name}", column, table))
-                wanted += _spans(table, finding.path.name)
-            elif finding.kind == "write-tracks":
-                signals.append(finding.path)
-        except (HexamerError, ValueError, KeyError) as problem:
-            skipped.append(Skipped.of(finding.path, problem))
+        if finding.kind in _LETTERS and (finding.kind == "attribute" or "llr" in read_columns(finding.path)):
+            name = f"{_LETTERS[finding.kind]}, {finding.path.name}"
+            try:
+                letters[name] = read_scores(finding.path)
+                wanted += _spans(letters[name], finding.path.name)
+            except Exception as problem:  # as above
+                letters.pop(name, None)
+                skipped.append(Skipped.of(finding.path, problem))
     for scored in found.values():
-        rows = scored.rows.reindex(scored.rows[scored.scores[0]].abs().sort_values(ascending=False).index)
-        sites = zip(rows["chrom"].astype(str), rows["pos"].tolist(), strict=True)
+        sites = zip(scored.largest["chrom"].astype(str), scored.largest["pos"].tolist(), strict=True)
         wanted += [Interval(chrom, pos - 1, pos) for chrom, pos in sites if pos > 0]
-    if not wanted:
-        wanted = [place for path in signals[:1] if (place := find_signal(path, genome)) is not None]
+    signals = [finding.path for finding in findings if finding.kind == "write-tracks"]
+    tracks: list[Track | None] = []
+    try:
+        if not wanted:
+            wanted = [place for path in signals[:1] if (place := find_signal(path, genome)) is not None]
+    except HexamerError as problem:
+        skipped.append(Skipped.of(signals[0], problem))
     slices = choose_slices(genome, wanted)
     if not slices:
-        return None, skipped
-    tracks: list[Track | None] = [gene_track(genes, slices)] if genes is not None else []
+        told = ", ".join(dict.fromkeys(each.chrom for each in wanted[:1000])) or "no place"
+        return None, [*skipped, Skipped(genome.path, f"the browser: no contig of the results ({told}) is in it")]
+    if genes is not None:
+        tracks.append(gene_track(genes, slices))
     for scored in found.values():
-        tracks += variant_tracks(scored.rows, scored.scores, slices, genome)
-    tracks += [letter_track(table, column, name, slices, genome) for name, column, table in letters]
+        tracks += variant_tracks(scored, slices, genome)
+    tracks += [letter_track(own, slices, genome, name=name) for name, own in letters.items()]
     for number, path in enumerate(signals):
         try:
-            tracks.append(signal_track(path, slices, genome, colour=COLOURS[number % len(COLOURS)]))
+            track = signal_track(path, slices, genome, colour=COLOURS[number % len(COLOURS)])
+            tracks.append(track)
+            if track is None:
+                skipped.append(Skipped(path, "it has no value in the browser's slices"))
         except HexamerError as problem:
             skipped.append(Skipped.of(path, problem))
     places = [each for each in wanted if each.name and each.chrom in genome][:_TOP]
-    return describe_view(genome, slices, [each for each in tracks if each], places, name=genome.path.name), skipped
+    shown = [each for each in tracks if each is not None]
+    return describe_view(genome, slices, shown, places=places), skipped
 
 
-def _spans(table: pd.DataFrame, name: str) -> list[Interval]:
-    """Find the intervals of a table of bases; those of a contig that follow each other closely are one."""
-    found = []
-    for chrom, rows in table.groupby("chrom", sort=False):
-        places = np.sort(rows["pos"].unique())
-        places = places[places > 0]
-        for part in np.split(places, np.flatnonzero(np.diff(places) > 1000) + 1):
-            if len(part):
-                found.append(Interval(str(chrom), int(part[0]) - 1, int(part[-1]), name=name))
-    return found
+def _spans(scored: Sequence[ScoredStretch], name: str) -> list[Interval]:
+    """Find where stretches lie on the genome."""
+    known = [(each.stretch.chrom, each.stretch.places[each.stretch.places >= 0]) for each in scored]
+    return [Interval(chrom, int(own.min()), int(own.max()) + 1, name=name) for chrom, own in known if len(own)]
 
 
 def _show_variants(finding: Finding, scored: Scored, genes: Annotation | None, number: int) -> _Variants:
@@ -208,8 +227,7 @@ def _show_variants(finding: Finding, scored: Scored, genes: Annotation | None, n
     if genes is not None:
         rows.insert(2, "gene", _genes_of(rows, genes))
     score = scored.scores[0]
-    top = rows[rows[score].notna()].reindex(rows[score].abs().sort_values(ascending=False).index).head(_TOP)
-    top = top.dropna(subset=[score])
+    top = rows.loc[scored.largest.index[:_TOP]]
     kept = f"All {scored.total:,} alleles."
     if len(rows) < scored.total:
         kept = f"{len(rows):,} of {scored.total:,} alleles: those whose {score} is largest in size."
@@ -224,7 +242,7 @@ def _show_variants(finding: Finding, scored: Scored, genes: Annotation | None, n
         finding.command,
     )
     columns = [name for name in rows if name != "reason"]
-    return _Variants(f"variants-{number}", section, data, kept, make_grid(top[columns], digits=3))
+    return _Variants(section, data, kept, make_grid(top[columns], digits=3))
 
 
 def _genes_of(rows: pd.DataFrame, genes: Annotation) -> list[str]:
@@ -250,7 +268,7 @@ def _genes_of(rows: pd.DataFrame, genes: Annotation) -> list[str]:
 def _plain(value: Any) -> Any:
     """Write a value as JSON can: numbers shortly, nothing for what is missing."""
     if isinstance(value, float):
-        return None if value != value else float(f"{value:.5g}")
+        return float(f"{value:.5g}") if math.isfinite(value) else None
     return value
 
 
@@ -270,25 +288,41 @@ def _render(
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["json"] = _as_json
-    order = {kind: i for i, kind in enumerate(_ORDER)}
-    kinds = {f"{each.path.name}": order.get(each.kind, len(order)) for each in findings}
     runs = [_describe_run(finding) for finding in findings]
-    return environment.get_template("page.html").render(
+    page = environment.get_template("page.html").render(
         title=title,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         versions=package_versions(),
         runs=runs,
         manifests=_describe_manifests(findings),
-        skipped=[(each.path.name, " ".join(map(without_folder, each.reason.split(" ")))) for each in skipped],
+        skipped=[(each.path.name, each.reason) for each in skipped],
         variants=variants,
-        sections=sorted(sections, key=lambda section: kinds.get(section.title.rpartition(": ")[2], 0)),
+        sections=sections,
         view=view,
-        data={"variants": {each.anchor: each.data for each in variants}, "view": view.config if view else None,
+        data={"variants": {each.section.anchor: each.data for each in variants}, "view": view.config if view else None,
               "slices": [(each.chrom, each.start, each.end) for each in view.slices] if view else [],
-              "places": view.places if view else []},
+              "places": view.places if view else [], "contigs": _match_contigs(variants, view)},
         vendor={name: (vendor / name).read_text(encoding="utf-8") for name in _vendored(variants, view)},
-        licences={name: (vendor / name).read_text(encoding="utf-8") for name in ("igv.LICENSE", "tabulator.LICENSE")},
+        licences=[(vendor / f"{name}.LICENSE").read_text(encoding="utf-8")
+                  for name, there in (("igv", view), ("tabulator", variants)) if there],
     )  # fmt: skip
+    return page.replace(_POLICY, " ".join(_hash_scripts(page)))
+
+
+def _hash_scripts(page: str) -> Iterator[str]:
+    """Hash the scripts of a page: its policy allows these, and none that some text of the data might smuggle in."""
+    for script in re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL):
+        digest = hashlib.sha256(script.encode("utf-8", errors="replace")).digest()
+        yield f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _match_contigs(variants: Sequence[_Variants], view: View | None) -> dict[str, str]:
+    """Find the browser's name of each contig that variants lie on."""
+    if view is None:
+        return {}
+    known = ContigNames(dict.fromkeys(place.chrom for place in view.slices))
+    names = dict.fromkeys(str(name) for each in variants for name in each.data["chrom"])
+    return {name: known.matches(name)[0] for name in names if len(known.matches(name)) == 1}
 
 
 def _vendored(variants: Sequence[_Variants], view: View | None) -> list[str]:
@@ -315,13 +349,14 @@ def _describe_manifests(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     for finding in findings:
         if finding.manifest:
             text = json.dumps(_without_folders(finding.manifest), indent=2, default=str)
+            text = text if len(text) <= _LONGEST_MANIFEST else f"{text[:_LONGEST_MANIFEST]} ... cut here"
             names.setdefault(text, []).append(finding.path.name)
     return [(", ".join(own), text) for text, own in names.items()]
 
 
 def _without_folders(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _without_folders(each) for name, each in value.items()}
+        return {without_folder(str(name)): _without_folders(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_without_folders(each) for each in value]
     return without_folder(value) if isinstance(value, str) else value

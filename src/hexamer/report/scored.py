@@ -47,6 +47,12 @@ class Scored(NamedTuple):
         """Alleles in the file."""
         return sum(self.reasons.values())
 
+    @property
+    def largest(self) -> pd.DataFrame:
+        """Rows with a first score, the largest in size first."""
+        sizes = self.rows[self.scores[0]].abs().dropna().sort_values(ascending=False, kind="stable")
+        return self.rows.loc[sizes.index]
+
 
 def read_scored(path: Path, *, most: int = MOST) -> Scored:
     """Read scored variants.
@@ -102,7 +108,7 @@ def _pieces(path: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
         yield from _vcf_pieces(path)
         return
     table = read_result(path)
-    plain = [*_KEYS, "region", "inserted", "reason", *_FREQUENCIES]
+    plain = [*_KEYS, "name", "inserted", "reason", *_FREQUENCIES]
     scores = [
         str(name)
         for name in table

@@ -4,7 +4,8 @@ A section is made of a `Finding`, in the function that bears its kind's name. No
 browser, which the page itself draws (`page`).
 """
 
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hexamer.errors import InputError
+from hexamer.interpretation.element_windows import ELEMENTS
 from hexamer.report.attribution import draw_attribution
 from hexamer.report.blocks import Grid, Picture, Section, Text, draw, embed_picture, make_grid
 from hexamer.report.distributions import FREQUENCY_CLASSES, draw_by_frequency, draw_distributions
@@ -22,7 +24,7 @@ from hexamer.report.interpretation import (
     draw_attention_maps,
     draw_dependency,
 )
-from hexamer.report.mutagenesis import draw_mutagenesis
+from hexamer.report.mutagenesis import draw_mutagenesis, number_along
 from hexamer.report.projections import draw_projection
 from hexamer.report.scored import Scored
 
@@ -30,6 +32,7 @@ Blocks = list[Picture | Grid | Text]
 
 _MOST_REGIONS = 8  # that are drawn of one file
 _MOST_MAPS = 12
+_LONGEST_MAP = 2000  # bases
 _LONGEST_GRID = 200  # rows of a table of a folder that is shown
 _FIRST = ("results", "summary", "methods", "table", "figure", "layers")  # files of a folder that come first
 FOLDERS = {
@@ -109,28 +112,7 @@ def describe_scored(found: Scored) -> Blocks:
     return blocks
 
 
-def importance(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the importance of each base of a table of mutagenesis: minus the mean llr of its substitutions.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `saturation-mutagenesis` writes it.
-
-    Returns
-    -------
-    DataFrame
-        `chrom`, `pos` and `importance`, one row for each base of the reference.
-    """
-    changes = table[(table["ref"].str.len() == 1) & (table["alt"].str.len() == 1)]
-    if "inserted" in changes:
-        changes = changes[changes["inserted"] == 0]
-    score = find_score(table)
-    means = changes.groupby(["chrom", "pos"], sort=False)[score].mean()
-    return (-means if score.startswith("llr") else means).rename("importance").reset_index()
-
-
-def find_score(table: pd.DataFrame) -> str:
+def _find_score(table: pd.DataFrame) -> str:
     """Find the first column of scores of a table; InputError if there is none."""
     plain = {"pos", "inserted"}
     numbers = [name for name in table if name not in plain and pd.api.types.is_numeric_dtype(table[name])]
@@ -139,28 +121,23 @@ def find_score(table: pd.DataFrame) -> str:
     return "llr" if "llr" in numbers else str(numbers[0])
 
 
-def _regions(table: pd.DataFrame, name: str) -> tuple[list[tuple[str, pd.DataFrame]], Blocks]:
-    groups = [(str(region), rows) for region, rows in table.groupby(name, sort=False)]
+def _regions(table: pd.DataFrame) -> tuple[list[tuple[str, pd.DataFrame]], Blocks]:
+    groups = [(str(region), rows) for region, rows in table.groupby("name", sort=False)]
     left = len(groups) - _MOST_REGIONS
     return groups[:_MOST_REGIONS], [Text(f"{left:,} more regions are in the file.")] if left > 0 else []
 
 
 def _mutagenesis(finding: Finding) -> Blocks:
     table = read_result(finding.path)
-    score = find_score(table)
+    score = _find_score(table)
     blocks: Blocks = []
-    agreement = finding.manifest.get("agreement") or []
-    for told in agreement if isinstance(agreement, Sequence) else [agreement]:
+    if isinstance(told := finding.manifest.get("agreement"), Mapping) and told.get("pearson") is not None:
         numbers = f"Pearson {told['pearson']:.4f}, Spearman {told['spearman']:.4f}, mean difference "
         numbers += f"{told['difference']:.3f} nats"
         blocks.append(Text(f"Fast mode; against the exact one on {told['changes']:.0f} substitutions: {numbers}."))
-    shown, more = _regions(table, "region")
+    shown, more = _regions(table)
     for region, rows in shown:
-        own = rows
-        if "inserted" in rows:  # along the haplotype: the figure has a place for each base
-            steps = ~rows[["pos", "inserted"]].duplicated()
-            own = rows.assign(pos=int(rows["pos"].iloc[0]) + steps.cumsum() - 1)
-        single = own[(own["ref"].str.len() == 1) & (own["alt"].str.len() == 1)]
+        single = number_along(rows[(rows["ref"].str.len() == 1) & (rows["alt"].str.len() == 1)])
         if single[score].notna().sum() == 0:
             blocks.append(Text(f"{region}: no substitution has a score."))
             continue
@@ -170,7 +147,7 @@ def _mutagenesis(finding: Finding) -> Blocks:
             f"importance of {single['pos'].nunique():,} bases as letters. "
             f"Largest: {largest['ref']}{largest['pos']}{largest['alt']}, {largest[score]:.3g}."
         )
-        blocks.append(draw(draw_mutagenesis, own, score=score, title=region, alt=alt, caption=region))
+        blocks.append(draw(draw_mutagenesis, rows, score=score, title=region, alt=alt, caption=region))
     return blocks + more
 
 
@@ -183,16 +160,20 @@ def _attention_elements(finding: Finding) -> Blocks:
         for name, rows in counts
     ]
     alt = f"Heat maps of layers and heads, one for each class of elements. Heads that look at it: {'; '.join(told)}."
-    caption = "log2 of the share of attention over the background; a dot marks heads that are enriched."
+    caption = "log2 of the share of attention over the background; dot: enriched, grey: too few pairs to say."
     columns = [name for name in ("element", "layer", "head", "share", "background", "z", "p_adjusted") if name in best]
     return [
         draw(draw_attention_elements, table, alt=alt, caption=caption),
-        make_grid(best[columns], caption="The head of each class that looks at it most"),
+        make_grid(best[columns], caption="The head of each class with the highest z"),
     ]
 
 
 def _attention_maps(finding: Finding) -> Blocks:
-    with np.load(finding.path, allow_pickle=False) as archive:
+    try:
+        opened = np.load(finding.path, allow_pickle=False)
+    except (zipfile.BadZipFile, ValueError, EOFError) as problem:
+        raise InputError(f"{finding.path}: cannot be read as a NumPy archive ({problem})") from None
+    with opened as archive:
         names = [name for name in archive.files if name.startswith("0/layer") and not name.endswith("_cls")]
         if not names:
             raise InputError(f"{finding.path}: no map of a stretch in it; a file of attention-map would work")
@@ -215,15 +196,18 @@ def _name_head(name: str) -> str:
 
 def _dependency(finding: Finding) -> Blocks:
     table = read_result(finding.path)
-    if "region" not in table:
-        table = table.assign(region=finding.path.name)
-    shown, more = _regions(table, "region")
+    if "name" not in table:
+        table = table.assign(name=finding.path.name)
+    shown, more = _regions(table)
     blocks: Blocks = []
     for region, rows in shown:
-        first = int(min(rows["pos_changed"].min(), rows["pos_expected"].min()))
-        size = int(max(rows["pos_changed"].max(), rows["pos_expected"].max())) - first + 1
-        strengths = np.full((size, size), np.nan)
-        strengths[rows["pos_changed"] - first, rows["pos_expected"] - first] = rows["strength"]
+        changed, expected = (_bases(rows, name) for name in ("pos_changed", "pos_expected"))
+        bases = changed.append(expected).unique().sort_values()
+        if len(bases) > _LONGEST_MAP:
+            raise InputError(f"{region}: a dependency map of {len(bases):,} bases; up to {_LONGEST_MAP:,} would work")
+        strengths = np.full((len(bases), len(bases)), np.nan)
+        strengths[bases.get_indexer(changed), bases.get_indexer(expected)] = rows["strength"]
+        first, size = int(bases.get_level_values(0)[0]), len(bases)
         most = rows.iloc[int(rows["strength"].argmax())]
         alt = (
             f"Dependency map of {region}, {size} bases. Strongest: base {most['pos_changed']:.0f} on what is expected "
@@ -234,16 +218,25 @@ def _dependency(finding: Finding) -> Blocks:
     return blocks + more
 
 
+def _bases(rows: pd.DataFrame, column: str) -> pd.MultiIndex:
+    """Name each base of a dependency map by its place, and which inserted base it is."""
+    inserted = rows.get(f"{column}_inserted", pd.Series(0, index=rows.index))
+    return pd.MultiIndex.from_arrays([rows[column], inserted])
+
+
 def _projection(finding: Finding) -> Blocks:
-    table = read_result(finding.path)
+    table = read_result(finding.path) if not finding.path.name.endswith(".h5ad") else _read_placed(finding.path)
     settings: Any = finding.manifest.get("settings") or {}
     colours = [str(name) for name in settings.get("colour") or () if name in table]
     colours = colours or [name for name in ("element", "kind", "label", "class") if name in table][:1]
     method = str(settings.get("method", "tsne"))
-    first = table[colours[0]].value_counts() if colours else table["name"].iloc[:0].value_counts()
-    told = "; ".join(f"{name}: {n:,}" for name, n in first.head(30).items())
-    alt = f"{method} of {len(table):,} embeddings, a dot each. {told}."
-    blocks: Blocks = [draw(draw_projection, table, colour=colours, method=method, alt=alt, caption=f"{method}, {told}")]
+    if "element" in table and set(table["element"]) <= set(ELEMENTS):
+        table["element"] = pd.Categorical(table["element"], categories=ELEMENTS).remove_unused_categories()
+    one = table[table["layer"] == table["layer"].iloc[0]] if "layer" in table else table
+    counts = [] if not colours else [f"{name}: {n:,}" for name, n in one[colours[0]].value_counts().head(30).items()]
+    told = "; ".join(counts) or f"{len(one):,} rows"
+    alt = f"{method} of {len(one):,} embeddings, a dot each. {told}."
+    blocks: Blocks = [draw(draw_projection, table, colour=colours, method=method, alt=alt, caption=f"{method}: {told}")]
     separation = pd.DataFrame(finding.manifest.get("separation") or [])
     if len(separation):
         columns = [name for name in separation if separation[name].nunique() > 1 or name in ("silhouette", "purity")]
@@ -252,9 +245,19 @@ def _projection(finding: Finding) -> Blocks:
     return blocks
 
 
+def _read_placed(path: Path) -> pd.DataFrame:
+    """Read where vectors of an h5ad file lie; of several layers the last one's place."""
+    import anndata
+
+    found = anndata.read_h5ad(path)
+    name = [name for name in found.obsm if name.startswith("X_")][-1]
+    places = np.asarray(found.obsm[name])
+    return found.obs.reset_index(drop=True).assign(x=places[:, 0], y=places[:, 1])
+
+
 def _attribution(finding: Finding) -> Blocks:
     table = read_result(finding.path)
-    shown, more = _regions(table, "name")
+    shown, more = _regions(table)
     blocks: Blocks = []
     for name, rows in shown:
         most = rows.iloc[int(rows["attribution"].abs().argmax())]
@@ -265,7 +268,11 @@ def _attribution(finding: Finding) -> Blocks:
 
 def _motifs(finding: Finding) -> Blocks:
     table = read_result(finding.path).sort_values("q", kind="stable")
-    return [make_grid(table, caption="Motifs that seqlets look like, the surest first")]
+    if table.empty:
+        return [Text("No seqlet was found.")]
+    shown = ["name", "start", "end", "sequence", "motif_name", "p", "q", "motif", "motif_strand", "seqlet_p"]
+    columns = [name for name in shown if name in table]
+    return [make_grid(table[columns], caption="Motifs that seqlets look like, the surest first; start from 0")]
 
 
 def _language_model(finding: Finding) -> Blocks:
@@ -280,10 +287,8 @@ def _language_model(finding: Finding) -> Blocks:
 def _embeddings(finding: Finding) -> Blocks:
     reasons: Any = finding.manifest.get("reasons") or {}
     counts = [[str(reason), f"{int(n):,}"] for reason, n in reasons.items()]
-    return [
-        Grid(["", "rows"], counts, "Rows, and why some have no vector", (False, True)),
-        Text("hexamer project draws these vectors; its table makes a section of its own."),
-    ]
+    blocks: Blocks = [Grid(["", "rows"], counts, "Rows, and why some have no vector", (False, True))] if counts else []
+    return [*blocks, Text("hexamer project draws these vectors; its table makes a section of its own.")]
 
 
 def _folder(path: Path, title: str) -> Blocks:

@@ -7,9 +7,13 @@ function rowsOf(columns) {
   return columns[names[0]].map((_, i) => Object.fromEntries(names.map((name) => [name, columns[name][i]])));
 }
 
+function escaped(text) {
+  return text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
+}
+
 function columnOf(name, values) {
   const numeric = values.some((value) => typeof value === "number");
-  const column = { title: name.replaceAll("_", " "), field: name, headerSort: true };
+  const column = { title: escaped(name.replaceAll("_", " ")), field: name, headerSort: true };
   if (name === "pos") column.formatter = (cell) => Number(cell.getValue()).toLocaleString("en-US");
   if (numeric && name !== "pos") {
     column.formatter = (cell) => {
@@ -35,9 +39,9 @@ function columnOf(name, values) {
 // Words have to be in a row; a region such as chr20:1,000-2,000 has to hold it.
 function matcherOf(text) {
   const tests = text.trim().toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
-    const region = word.replaceAll(",", "").match(/^(?:chr)?([^:]+):(\d+)-(\d+)$/);
+    const region = word.replaceAll(",", "").match(/^(?:chr)?([^:]+):(\d+)(?:-(\d+))?$/);
     if (region) {
-      return (row) => String(row.chrom).toLowerCase().replace(/^chr/, "") === region[1] && row.pos >= +region[2] && row.pos <= +region[3];
+      return (row) => String(row.chrom).toLowerCase().replace(/^chr/, "") === region[1] && row.pos >= +region[2] && row.pos <= +(region[3] ?? region[2]);
     }
     return (row) => Object.values(row).some((value) => value !== null && String(value).toLowerCase().includes(word));
   });
@@ -45,8 +49,7 @@ function matcherOf(text) {
 }
 
 function within(chrom, pos) {
-  const bare = (name) => String(name).toLowerCase().replace(/^chr/, "");
-  return report.data.slices.find(([name, start, end]) => bare(name) === bare(chrom) && pos > start && pos <= end);
+  return report.data.slices.find(([name, start, end]) => name === report.data.contigs[chrom] && pos > start && pos <= end);
 }
 
 function goTo(chrom, pos, label) {
@@ -70,6 +73,7 @@ function makeTable(anchor, columns) {
     height: `${Math.min(26, 4 + rows.length * 2)}rem`,
     layout: "fitDataFill",
     selectableRows: false,
+    nestedFieldSeparator: false,
     placeholder: "No row has this.",
   });
   report.tables[anchor] = table;
