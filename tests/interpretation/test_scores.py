@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from hexamer.errors import InputError
-from hexamer.interpretation.scores import ScoredStretch, number_bases, read_scores, tabulate_scores
+from hexamer.interpretation.scores import ScoredStretch, read_scores, tabulate_scores
 from hexamer.interpretation.stretches import Stretch
 
 
@@ -17,8 +17,9 @@ from hexamer.interpretation.stretches import Stretch
     ],
 )
 def test_inserted_bases_have_the_place_before_them_and_a_number(places, strand, pos, inserted):
-    found = number_bases(Stretch("a", "a", strand, "A" * len(places), np.array(places)))
-    assert [each.tolist() for each in found] == [pos, inserted]
+    stretch = Stretch("a", "a", strand, "A" * len(places), np.array(places))
+    table = tabulate_scores(ScoredStretch(stretch, np.zeros(len(places))))
+    assert ((table["pos"] - 1).tolist(), table["inserted"].tolist()) == (pos, inserted)
 
 
 @pytest.mark.parametrize("ending", ["tsv", "tsv.gz", "parquet"])

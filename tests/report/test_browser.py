@@ -44,7 +44,7 @@ def test_the_reference_says_where_it_lies(genome):
     assert unpack(view.config["reference"]["fastaURL"]) == (
         f">20:11-14 @len=9000\n{genome.fetch('20', 10, 14)}\n>short:1-40 @len=40\n{genome.fetch('short', 0, 40)}\n"
     )
-    assert view.places[-1] == ("here, 20:12-12", "20:12-12")
+    assert view.places[0] == ("here, 20:12-12", "20:12-12")
 
 
 def test_variants_and_scores_in_the_slices(genome):

@@ -42,9 +42,34 @@ class SpelledHaplotype(NamedTuple):
             0, or which base of an insertion it is, from 1.
         """
         asked = np.asarray(places, dtype=np.int64)
-        numbers = np.arange(len(self.places))
-        last = np.maximum.accumulate(np.where(self.places >= 0, numbers, -1))[asked]
-        return np.where(last >= 0, self.places[last], -1), asked - last
+        reference, inserted = number_bases(self.places)
+        return reference[asked], inserted[asked]
+
+
+def number_bases(places: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Give every base of a sequence a place on the reference, inserted ones too.
+
+    Parameters
+    ----------
+    places : int64 array [L]
+        Of each base, rising; -1 for inserted ones.
+
+    Returns
+    -------
+    reference : int64 array [L]
+        0-based; of inserted bases that of the base before them, -1 if no base is known.
+    inserted : int64 array [L]
+        0, or which base of an insertion it is, from 1.
+
+    Examples
+    --------
+    >>> number_bases(np.array([-1, 4, 5, -1, -1, 8]))
+    (array([3, 4, 5, 5, 5, 8]), array([1, 0, 0, 1, 2, 0]))
+    """
+    numbers, known = np.arange(len(places)), np.flatnonzero(places >= 0)
+    last = np.maximum.accumulate(np.where(places >= 0, numbers, -1))
+    before = places[known[0]] - 1 if len(known) else -1
+    return np.where(last >= 0, places[last], before), numbers - last
 
 
 def spell(haplotype: Haplotype, interval: Interval, *, margin: int, step: int = 1) -> SpelledHaplotype:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from hexamer.errors import InputError
 from hexamer.genome import Genome, Haplotype, Interval
+from hexamer.genome.spelled import number_bases
 from hexamer.interpretation.stretches import Places, Stretch, read_stretch
 
 Values = npt.NDArray[np.float64]
@@ -37,34 +38,11 @@ class ScoredStretch(NamedTuple):
     """float64 [L]; NaN where nothing is known."""
 
 
-def number_bases(stretch: Stretch) -> tuple[Places, Places]:
-    """Give every base a place on the contig, inserted ones too.
-
-    Parameters
-    ----------
-    stretch : Stretch
-
-    Returns
-    -------
-    places : int64 array [L]
-        0-based, forward strand; of inserted bases that of the base before them; -1 if the stretch has none known.
-    inserted : int64 array [L]
-        0, or which base of an insertion it is, from 1, on the forward strand.
-
-    Examples
-    --------
-    >>> number_bases(Stretch("a", "a", "-", "ACGTA", np.array([8, -1, -1, 5, 4])))
-    (array([8, 5, 5, 5, 4]), array([0, 2, 1, 0, 0]))
-    """
-    forward = stretch.places[::-1] if stretch.strand == "-" else stretch.places
-    known = np.flatnonzero(forward >= 0)
-    if not len(known):
-        return np.full(len(forward), -1), np.arange(1, len(forward) + 1)
-    numbers = np.arange(len(forward))
-    last = np.maximum.accumulate(np.where(forward >= 0, numbers, -1))
-    places = np.where(last >= 0, forward[last], forward[known[0]] - 1)
+def _number_bases(stretch: Stretch) -> tuple[Places, Places]:
+    """Give the bases of a stretch, as they were read, their places and the numbers of inserted ones."""
     turn = slice(None, None, -1 if stretch.strand == "-" else 1)
-    return places[turn], (numbers - last)[turn]
+    places, inserted = number_bases(stretch.places[turn])
+    return places[turn], inserted[turn]
 
 
 def tabulate_scores(scored: ScoredStretch, column: str = "attribution") -> pd.DataFrame:
@@ -82,7 +60,7 @@ def tabulate_scores(scored: ScoredStretch, column: str = "attribution") -> pd.Da
         `name`, `chrom`, `strand` (that was read), `offset` (0-based from the stretch's first base), `pos` (from 1,
         forward strand), `inserted`, `base` (as read), and the numbers, float32.
     """
-    stretch, (places, inserted) = scored.stretch, number_bases(scored.stretch)
+    stretch, (places, inserted) = scored.stretch, _number_bases(scored.stretch)
     facts = {"name": stretch.name, "chrom": stretch.chrom, "strand": stretch.strand}
     table = pd.DataFrame(facts | {"offset": np.arange(len(places)), "pos": places + 1, "inserted": inserted})
     return table.assign(base=list(stretch.sequence), **{column: scored.scores.astype(np.float32)})
@@ -166,6 +144,6 @@ def _of_dependency(table: pd.DataFrame, genome: Genome | Haplotype) -> Iterator[
             raise InputError(f"{name}: its bases lie far apart; a name for each region would work")
         interval = Interval(str(chrom), int(own[names[0]].min()) - 1, int(own[names[0]].max()), "+", str(name))
         stretch = read_stretch(genome, interval)
-        places, inserted = number_bases(stretch)
+        places, inserted = _number_bases(stretch)
         index = pd.MultiIndex.from_arrays([places + 1, inserted])
         yield ScoredStretch(stretch, own.groupby(names)["strength"].mean().reindex(index).to_numpy(np.float64))

@@ -151,7 +151,7 @@ def describe_view(
         "showMultiSelectButton": False,
     }
     named = [(f"{place.name}, {place.region}", place.region) for place in places]
-    return View(list(slices), config, [(place.region, place.region) for place in slices] + named)
+    return View(list(slices), config, named + [(place.region, place.region) for place in slices])
 
 
 def gene_track(annotation: Annotation, slices: Sequence[Interval]) -> Track | None:
