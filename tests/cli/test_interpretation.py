@@ -37,7 +37,7 @@ def test_tracks_of_a_region_and_of_contigs(run, fasta, model_folder, tmp_path):
     options = ("--window", "300", "--phases", "1", "--strands", "forward", "-m", model_folder)
     code, _, said = run("write-tracks", "-g", fasta, "-r", REGION, "-o", tmp_path / "t", *options)
     assert code == 0, said
-    assert said.count("wrote") == 5
+    assert said.count("wrote") == 6
     code, _, said = run("write-tracks", "-g", fasta, "--contigs", "short,tiny", "-o", tmp_path / "c", *options)
     assert code == 0, said
     manifest = json.loads((tmp_path / "c.manifest.json").read_text())

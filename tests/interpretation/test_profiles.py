@@ -112,3 +112,12 @@ def test_probabilities_are_sums_over_kmers(model):
                 assert expected[t, j, base] == pytest.approx(np.exp(logs[t, mine]).sum(), rel=1e-5)
                 (other,) = [q for q in mine if all(kmers[q][i] == kmers[own][i] for i in range(6) if i != j)]
                 assert ratios[t, j, base] == pytest.approx(logs[t, other] - logs[t, own], abs=1e-6)
+
+
+def test_a_logo_has_the_letters_of_the_sequence(model, genome):
+    found = profiles.profile_region(model, genome, Interval("20", 3990, 4060), settings=ScoreSettings(window=300))
+    for i in (0, 3, 65, 69):
+        own = found.probabilities[i, BASES.index(found.sequence[i])]
+        assert found.logo[i] == pytest.approx(own * (2 - found.entropy[i]))
+        assert 0 <= found.logo[i] <= 2
+    assert np.isnan(found.logo[10:60]).all()

@@ -31,8 +31,9 @@ def test_every_base_has_what_its_profile_says(model, genome, tmp_path, monkeypat
     assert sum(seen) == 340
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(path.name for path in written)
     told = profile_region(model, genome, Interval("20", 1000, 1300), settings=SETTINGS)
-    entropy = read(written[-1], "20", 1000, 1300)
+    entropy = read(written[4], "20", 1000, 1300)
     np.testing.assert_allclose(entropy, told.entropy, atol=1e-5)
+    np.testing.assert_allclose(read(written[5], "20", 1000, 1300), told.logo, atol=1e-5)
     shares = np.stack([read(path, "20", 1000, 1300) for path in written[:4]])
     np.testing.assert_allclose(shares.sum(axis=0), 1, atol=1e-5)
     np.testing.assert_allclose(shares[2], told.probabilities[:, BASES.index("G")], atol=1e-5)
@@ -63,7 +64,7 @@ def test_a_run_that_was_killed_goes_on_and_another_is_refused(model, genome, tmp
 
 def test_bases_without_a_token_have_no_value(model, genome, tmp_path):
     written = write_tracks(model, genome, [Interval("20", 3990, 4060)], tmp_path / "n", settings=SETTINGS)
-    entropy = read(written[-1], "20", 3990, 4060)
+    entropy = read(written[4], "20", 3990, 4060)
     assert np.isnan(entropy[12:58]).all()
     assert np.isfinite(entropy[:3]).all()
 

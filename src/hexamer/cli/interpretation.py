@@ -212,7 +212,7 @@ def dependency_map(
     )
 )
 def write_tracks(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Prefix: PREFIX.A.bw to PREFIX.entropy.bw are written.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Prefix: PREFIX.A.bw to PREFIX.logo.bw are written.")],
     genome: OptionalGenomeOption = None,
     regions: RegionsOption = None,
     bed: BedOption = None,
@@ -229,7 +229,7 @@ def write_tracks(
 ) -> None:
     """Write what the model expects at every base.
 
-    bigWig files of each base's probability, and of their entropy in bits. Killed, the same command goes on.
+    bigWig files of each base's probability, their entropy, and a logo, in bits. Killed, the same command goes on.
     """
     from hexamer.effects import ScoreSettings
     from hexamer.genome import Interval

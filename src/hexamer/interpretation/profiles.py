@@ -53,6 +53,16 @@ class Profile(NamedTuple):
             each = np.where(self.probabilities > 0, self.probabilities * np.log2(self.probabilities), 0)
         return np.where(np.isnan(self.probabilities[:, 0]), np.nan, -each.sum(axis=1))
 
+    @property
+    def logo(self) -> Values:
+        """Height of the sequence's own letter in a sequence logo, in bits: its probability times 2 less the entropy
+        (Schneider and Stephens, 1990); 0 to 2, NaN for N; float64 [L].
+        """
+        codes = bases_to_codes(self.sequence)
+        known = codes < len(BASES)
+        own = self.probabilities[np.arange(len(codes)), np.where(known, codes, 0)]
+        return np.where(known, own * (2 - self.entropy), np.nan)
+
 
 def profile_region(
     model: NucleotideTransformer,

@@ -1,4 +1,4 @@
-"""Tracks of what a model expects at every base, as bigWig: the probability of each base, and their entropy.
+"""Tracks of what a model expects at every base, as bigWig: the probability of each base, their entropy, and a logo.
 
 Regions are read in pieces, each kept in a folder until all are there, from which a run that was killed goes on; every
 base is covered once. Not here: what is expected (`profiles`).
@@ -22,7 +22,7 @@ from hexamer.manifest import checksum, open_parts, write_atomically
 from hexamer.model import NucleotideTransformer, describe_model
 from hexamer.tokens.alphabet import BASES
 
-TRACKS = (*sorted(BASES), "entropy")
+TRACKS = (*sorted(BASES), "entropy", "logo")
 """Names of the files, behind the prefix."""
 _PIECE = 30_000  # bases
 
@@ -86,7 +86,8 @@ def write_tracks(
     intervals : iterable of Interval
         Whole contigs too; those that overlap are joined.
     prefix : str or Path
-        `PREFIX.A.bw`, `.C.bw`, `.G.bw`, `.T.bw` (probabilities) and `PREFIX.entropy.bw` (bits) are written.
+        `PREFIX.A.bw`, `.C.bw`, `.G.bw`, `.T.bw` (probabilities), `PREFIX.entropy.bw` and `PREFIX.logo.bw` (bits) are
+        written; the logo is that of `Profile.logo`, for browsers that draw letters ("dynseq").
     settings : ScoreSettings, optional
         As `profile_region`.
     advance : callable, optional
@@ -127,7 +128,7 @@ def write_tracks(
         "model": describe_model(model),
         "genome": _describe(genome),
     }
-    facts["pieces"] = [piece.region for piece in pieces]
+    facts |= {"tracks": TRACKS, "pieces": [piece.region for piece in pieces]}
     parts = open_parts(prefix.with_name(f"{prefix.name}.parts"), facts)
     for number, piece in enumerate(pieces):
         place = parts / f"{number:06d}.npy"
@@ -157,7 +158,7 @@ def _describe(genome: Genome | Haplotype) -> str:
 def _read_piece(
     model: NucleotideTransformer, genome: Genome | Haplotype, piece: Interval, settings: ScoreSettings
 ) -> npt.NDArray[np.float32]:
-    """Values of a piece of the reference, float32 [L, 5]; NaN where there is none."""
+    """Values of a piece of the reference, float32 [L, 6]; NaN where there is none."""
     values = np.full((len(piece), len(TRACKS)), np.nan, dtype=np.float32)
     places, own = np.arange(len(piece)), np.ones(len(piece), dtype=np.bool_)
     interval = piece
@@ -171,8 +172,8 @@ def _read_piece(
         own = inserted == 0
         places = places[own] - piece.start
     found = profile_region(model, genome, interval, settings=settings)
-    columns = [found.probabilities[:, BASES.index(base)] for base in TRACKS[:-1]]
-    values[places] = np.stack([*columns, found.entropy], axis=1)[own]
+    columns = [found.probabilities[:, BASES.index(base)] for base in TRACKS[:4]]
+    values[places] = np.stack([*columns, found.entropy, found.logo], axis=1)[own]
     return values
 
 

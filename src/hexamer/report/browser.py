@@ -34,8 +34,8 @@ _TRACK = 200_000  # bases of a signal in a page
 _SPACE = re.compile(r"\s+")
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "″", "'": "′", ";": ","})
 _SYMBOLIC = re.compile(r"<[\w:*-]+>")
-_NEUTRAL = {"entropy": "#666666"}
-_FULL = dict.fromkeys("ACGT", 1) | {"entropy": 2}  # scales of what write-tracks writes: probabilities, bits
+_NEUTRAL = dict.fromkeys(("entropy", "logo"), "#666666")
+_FULL = dict.fromkeys("ACGT", 1) | {"entropy": 2, "logo": 2}  # scales of what write-tracks writes: probabilities, bits
 
 Track = dict[str, Any]
 
@@ -289,7 +289,8 @@ def signal_track(path: Path, slices: Sequence[Interval], genome: Genome, *, colo
         return None
     name = path.name.removesuffix(".bw")
     kind = name.rpartition(".")[2]
-    track = _signal(name, values, colour=(BASE_COLOURS | _NEUTRAL).get(kind, colour), kind="bar", height=50)
+    drawn = "dynseq" if kind == "logo" else "bar"
+    track = _signal(name, values, colour=(BASE_COLOURS | _NEUTRAL).get(kind, colour), kind=drawn, height=50)
     return track | ({"autoscale": False, "min": 0, "max": _FULL[kind]} if kind in _FULL else {})
 
 
