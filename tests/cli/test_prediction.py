@@ -268,7 +268,7 @@ MISTAKES = {
         "predict {tmp}/p {tmp}/a.bed.gz -o {tmp}/new.tsv",
         "a.bed.gz: intervals need a genome; --genome FASTA would work",
     ),
-    "an ending that is not known": ("predict {tmp}/p {tmp}/new.fa -o {tmp}/new.tsv.gz", "as .parquet or .tsv"),
+    "an ending that is not known": ("predict {tmp}/p {tmp}/new.fa -o {tmp}/new.csv", "as .parquet or .tsv"),
     "a folder that is not there": ("predict {tmp}/p {tmp}/new.fa -o {tmp}/no/new.tsv", "does not exist"),
 }
 

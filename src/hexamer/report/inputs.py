@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import pandas as pd
 
 from hexamer.effects.tables import is_vcf, read_names, read_table
-from hexamer.errors import HexamerError, InputError
+from hexamer.errors import InputError
 from hexamer.genome.lines import excerpt
 
 MANIFEST = ".manifest.json"
@@ -47,7 +47,7 @@ class Finding(NamedTuple):
     @property
     def command(self) -> str:
         """How it was made, as typed in a shell, without the folders of files; empty if that is not known."""
-        words = [without_folder(str(word)) for word in self.manifest.get("command", ())][1:]
+        words = [without_folder(word) for word in _words(self.manifest)]
         return shlex.join(["hexamer", *words]) if words else ""
 
     @property
@@ -56,18 +56,20 @@ class Finding(NamedTuple):
         described = self.manifest.get("model")
         if not isinstance(described, Mapping):
             return ""
-        sums = [str(each)[:8] for each in (described.get("files") or {}).values()]
+        files = described.get("files")
+        sums = [str(each)[:8] for each in files.values()] if isinstance(files, Mapping) else []
         return " ".join([Path(str(described.get("source") or "random weights")).name, *sums[:1]])
 
 
 def without_folder(text: str) -> str:
-    """Leave the name of an absolute path; what is none stays as it is.
+    """Leave the name of an absolute path, and addresses without who asks; the rest stays as it is.
 
     Examples
     --------
-    >>> [without_folder(text) for text in ("/home/ann lee/v.vcf", "ctcf=/b/c.bed", "demo/g.fa", "n/a", "in /a b/c d/e")]
-    ['v.vcf', 'ctcf=c.bed', 'demo/g.fa', 'n/a', 'in e']
+    >>> [without_folder(text) for text in ("/home/ann lee/v.vcf", "ctcf=/b/c.bed", "demo/g.fa", "n/a", "in /a b/c d/e", "s3://a:b@c/d")]
+    ['v.vcf', 'ctcf=c.bed', 'demo/g.fa', 'n/a', 'in e', 's3://c/d']
     """
+    text = re.sub(r"://[^/@\s]+@", "://", text)
     found = _PATH.fullmatch(text)
     if found:
         return (found["key"] or "") + found["name"]
@@ -114,7 +116,7 @@ def find_results(paths: Iterable[str | Path]) -> tuple[list[Finding], list[Skipp
             continue
         try:
             findings[path] = Finding(_kind_of(path), path, _read_manifest(path))
-        except (HexamerError, OSError, ValueError) as problem:
+        except Exception as problem:  # of whatever kind: other files can be shown
             skipped.append(Skipped.of(path, problem))
     return list(findings.values()), skipped
 
@@ -130,6 +132,12 @@ def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
             yield path
 
 
+def _words(manifest: Mapping[str, Any]) -> list[str]:
+    """Give the words of the command that a manifest names, without the program's; none if it names no command."""
+    words = manifest.get("command")
+    return [str(word) for word in words[1:]] if isinstance(words, list) else []
+
+
 def _read_manifest(path: Path) -> Mapping[str, Any]:
     place = path / "manifest.json" if path.is_dir() else path.with_name(path.name + MANIFEST)
     if not place.is_file() and path.name.endswith(".bw"):  # PREFIX.A.bw has PREFIX.manifest.json
@@ -138,17 +146,17 @@ def _read_manifest(path: Path) -> Mapping[str, Any]:
         return {}
     try:
         found = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise InputError(f"{place}: is no manifest; remove it, or run the command again") from None
     return found if isinstance(found, dict) else {}
 
 
 def _kind_of(path: Path) -> str:
     if path.is_dir():
-        words = [str(word) for word in _read_manifest(path).get("command", ())]
-        if len(words) < 2:
+        words = _words(_read_manifest(path))
+        if not words:
             raise InputError("its manifest names no command")
-        return words[1]
+        return words[0]
     name = path.name
     if is_vcf(name):
         return "score-variants"

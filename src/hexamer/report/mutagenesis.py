@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hexamer.errors import InputError
 from hexamer.report.figures import STYLE, drawing
 from hexamer.report.interpretation import draw_letters
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 LINE = 100
 """Bases of a line."""
+_APART = 100  # bases of a region for each that has a score
 _MOST = 8  # lines; of longer regions one line, with a curve in place of letters
 
 
@@ -43,6 +45,8 @@ def draw_mutagenesis(
 
     Raises
     ------
+    InputError
+        If its bases lie far apart, as those of several regions do.
     OutputError
         If the figure has another ending or cannot be written.
     """
@@ -54,6 +58,8 @@ def draw_mutagenesis(
     known = np.abs(grid.to_numpy())
     reach = float(np.nanmax(known)) if np.isfinite(known).any() else 1.0
     first, size = int(places[0]), int(places[-1] - places[0]) + 1
+    if size > _APART * len(places):
+        raise InputError(f"{len(places):,} bases between {first:,} and {places[-1]:,}: a figure is of one region")
     lines = -(-size // LINE)
     letters = lines <= _MOST
     lines, step = (lines, min(LINE, size)) if letters else (1, size)

@@ -348,7 +348,10 @@ def _describe_manifests(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     names: dict[str, list[str]] = {}
     for finding in findings:
         if finding.manifest:
-            text = json.dumps(_without_folders(finding.manifest), indent=2, default=str)
+            try:
+                text = json.dumps(_without_folders(finding.manifest), indent=2, default=str)
+            except (ValueError, RecursionError):
+                text = "cannot be shown: too deep"
             text = text if len(text) <= _LONGEST_MANIFEST else f"{text[:_LONGEST_MANIFEST]} ... cut here"
             names.setdefault(text, []).append(finding.path.name)
     return [(", ".join(own), text) for text, own in names.items()]
