@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from hexamer.errors import InputError
-from hexamer.report.blocks import Grid, Picture, Text
+from hexamer.report.blocks import Picture, Text
 from hexamer.report.inputs import find_results
 from hexamer.report.scored import read_scored
-from hexamer.report.sections import FOLDERS, describe_scored, make_section
+from hexamer.report.sections import describe_scored, make_section
 
 BASES = "ACGT" * 5
 
@@ -114,23 +114,6 @@ def test_inserted_bases_have_places_of_their_own(tmp_path):
     table.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
     (picture,) = section_of(tmp_path / "t.tsv").blocks
     assert "importance of 20 bases" in picture.alt
-
-
-@pytest.mark.parametrize("kind", FOLDERS)
-def test_a_folder_shows_its_figures_and_tables(kind, tmp_path):
-    from hexamer.report import draw_layers
-
-    (tmp_path / "manifest.json").write_text(json.dumps({"command": ["x", kind, "y"]}))
-    table = pd.DataFrame({"layer": [1, 2], "method": "m", "validation": 0.5, "test": 0.4, "low": 0.3, "high": 0.5})
-    draw_layers(table, tmp_path / "results_all.png")
-    table.to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
-    pd.concat([table] * 200).to_csv(tmp_path / "long.tsv", sep="\t", index=False)
-    long, picture, grid = section_of(tmp_path).blocks
-    assert isinstance(picture, Picture)
-    assert "results all" in picture.alt
-    assert long == Text("long.tsv has 400 rows and is not shown.")
-    assert isinstance(grid, Grid)
-    assert len(grid.rows) == 2
 
 
 def test_variants_are_counted(tmp_path):

@@ -6,7 +6,7 @@ Figures are pictures inside the page, drawn as SVG, or as PNG where that would b
 
 import base64
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +48,9 @@ class Text(NamedTuple):
     kind: str = "text"
 
 
+Blocks = list[Picture | Grid | Text]
+
+
 class Section(NamedTuple):
     """A part of the page."""
 
@@ -55,7 +58,7 @@ class Section(NamedTuple):
     title: str
     lead: str
     """One sentence: what this is."""
-    blocks: Sequence[Picture | Grid | Text]
+    blocks: Blocks
     made: str = ""
     """How it was made: the command."""
 

@@ -20,24 +20,12 @@ import numpy as np
 import pandas as pd
 
 from hexamer.errors import HexamerError, InputError
-from hexamer.genome import Annotation, Genome, Interval
+from hexamer.genome import Annotation, Genome
 from hexamer.genome.contigs import ContigNames
-from hexamer.interpretation import ScoredStretch, read_scores
 from hexamer.manifest import package_versions, write_atomically
 from hexamer.report.blocks import Grid, Section, make_grid, write_cell
-from hexamer.report.browser import (
-    Track,
-    View,
-    choose_slices,
-    describe_view,
-    find_signal,
-    gene_track,
-    letter_track,
-    signal_track,
-    variant_tracks,
-)
-from hexamer.report.figures import COLOURS
-from hexamer.report.inputs import Finding, Skipped, find_results, read_columns, without_folder
+from hexamer.report.browser import View, browse
+from hexamer.report.inputs import Finding, Skipped, find_results, without_folder
 from hexamer.report.scored import Scored, read_scored
 from hexamer.report.sections import describe_scored, make_section
 from hexamer.report.tables import check_ending
@@ -46,7 +34,6 @@ _TOP = 20  # variants that are printed, and to which the browser has a way
 _LONGEST_MANIFEST = 200_000  # letters
 _ENDLESS = 2**40  # a slice of a genome is a genome, too: genes may lie beyond its end
 _POLICY = "HASHES-OF-SCRIPTS"  # in the template
-_LETTERS = {"saturation-mutagenesis": "importance", "attribute": "attribution"}
 _ORDER = ("saturation-mutagenesis", "attribute", "find-motifs", "dependency-map", "attention-elements", "attention-map",
           "project", "embed")  # fmt: skip
 
@@ -116,32 +103,15 @@ def write_report(
     findings, skipped = find_results(results)
     order = {kind: i for i, kind in enumerate(_ORDER)}
     findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
-    found: dict[Path, Scored] = {}
-    sections: list[Section] = []
-    for finding in list(findings):
-        try:
-            if finding.kind == "score-variants":
-                found[finding.path] = read_scored(finding.path)
-            elif finding.kind != "write-tracks":
-                sections.append(make_section(finding, len(sections)))
-        except Exception as problem:  # of whatever kind: one file that cannot be shown is no reason to show none
-            findings.remove(finding)
-            skipped.append(Skipped.of(finding.path, problem))
+    found, sections = _read(findings, skipped)
     view: View | None = None
     genes: Annotation | None = None
-    try:
-        source = Path(genome) if genome is not None else _find_genome(findings)
-        reference = Genome(source) if source is not None else None
-    except HexamerError as problem:
-        if genome is not None:
-            raise
-        reference = None
-        skipped.append(Skipped(Path("genome"), f"the browser: {problem}"))
+    reference = _open_genome(genome, findings, skipped)
     if annotation is not None:
         genes = Annotation(annotation, dict.fromkeys(reference.contigs, _ENDLESS) if reference is not None else None)
     if reference is not None:
         with reference:
-            view, notes = _browse(reference, findings, found, genes)
+            view, notes = browse(reference, findings, found, genes)
             skipped += notes
     variants = [
         _show_variants(finding, found[finding.path], genes, number)
@@ -157,6 +127,34 @@ def write_report(
     return Report(out, len(page.encode("utf-8", errors="replace")), titles, skipped)
 
 
+def _read(findings: list[Finding], skipped: list[Skipped]) -> tuple[dict[Path, Scored], list[Section]]:
+    """Read scored variants, and make the sections of the rest; what cannot be shown leaves the findings."""
+    found: dict[Path, Scored] = {}
+    sections: list[Section] = []
+    for finding in list(findings):
+        try:
+            if finding.kind == "score-variants":
+                found[finding.path] = read_scored(finding.path)
+            elif finding.kind != "write-tracks":
+                sections.append(make_section(finding, len(sections)))
+        except Exception as problem:  # of whatever kind: one file that cannot be shown is no reason to show none
+            findings.remove(finding)
+            skipped.append(Skipped.of(finding.path, problem))
+    return found, sections
+
+
+def _open_genome(genome: str | Path | None, findings: Sequence[Finding], skipped: list[Skipped]) -> Genome | None:
+    """Open the genome that was given, or one that a result was made from."""
+    if genome is not None:
+        return Genome(genome)
+    try:
+        source = _find_genome(findings)
+        return Genome(source) if source is not None else None
+    except HexamerError as problem:
+        skipped.append(Skipped(Path("genome"), f"the browser: {problem}"))
+        return None
+
+
 def _find_genome(findings: Sequence[Finding]) -> Path | None:
     """Find the genome that a result was made from, if it is still there and of the same size."""
     for finding in findings:
@@ -166,60 +164,6 @@ def _find_genome(findings: Sequence[Finding]) -> Path | None:
             if path.is_file() and path.stat().st_size == described.get("bytes"):
                 return path
     return None
-
-
-def _browse(
-    genome: Genome, findings: Sequence[Finding], found: dict[Path, Scored], genes: Annotation | None
-) -> tuple[View | None, list[Skipped]]:
-    """Choose slices of the genome, and fill the browser's tracks; what cannot be shown is told."""
-    letters: dict[str, list[ScoredStretch]] = {}
-    wanted: list[Interval] = []
-    skipped: list[Skipped] = []
-    for finding in findings:
-        if finding.kind in _LETTERS and (finding.kind == "attribute" or "llr" in read_columns(finding.path)):
-            name = f"{_LETTERS[finding.kind]}, {finding.path.name}"
-            try:
-                letters[name] = read_scores(finding.path)
-                wanted += _spans(letters[name], finding.path.name)
-            except Exception as problem:  # as above
-                letters.pop(name, None)
-                skipped.append(Skipped.of(finding.path, problem))
-    for scored in found.values():
-        sites = zip(scored.largest["chrom"].astype(str), scored.largest["pos"].tolist(), strict=True)
-        wanted += [Interval(chrom, pos - 1, pos) for chrom, pos in sites if pos > 0]
-    signals = [finding.path for finding in findings if finding.kind == "write-tracks"]
-    tracks: list[Track | None] = []
-    try:
-        if not wanted:
-            wanted = [place for path in signals[:1] if (place := find_signal(path, genome)) is not None]
-    except HexamerError as problem:
-        skipped.append(Skipped.of(signals[0], problem))
-    slices = choose_slices(genome, wanted)
-    if not slices:
-        told = ", ".join(dict.fromkeys(each.chrom for each in wanted[:1000])) or "no place"
-        return None, [*skipped, Skipped(genome.path, f"the browser: no contig of the results ({told}) is in it")]
-    if genes is not None:
-        tracks.append(gene_track(genes, slices))
-    for scored in found.values():
-        tracks += variant_tracks(scored, slices, genome)
-    tracks += [letter_track(own, slices, genome, name=name) for name, own in letters.items()]
-    for number, path in enumerate(signals):
-        try:
-            track = signal_track(path, slices, genome, colour=COLOURS[number % len(COLOURS)])
-            tracks.append(track)
-            if track is None:
-                skipped.append(Skipped(path, "it has no value in the browser's slices"))
-        except HexamerError as problem:
-            skipped.append(Skipped.of(path, problem))
-    places = [each for each in wanted if each.name and each.chrom in genome][:_TOP]
-    shown = [each for each in tracks if each is not None]
-    return describe_view(genome, slices, shown, places=places), skipped
-
-
-def _spans(scored: Sequence[ScoredStretch], name: str) -> list[Interval]:
-    """Find where stretches lie on the genome."""
-    known = [(each.stretch.chrom, each.stretch.places[each.stretch.places >= 0]) for each in scored]
-    return [Interval(chrom, int(own.min()), int(own.max()) + 1, name=name) for chrom, own in known if len(own)]
 
 
 def _show_variants(finding: Finding, scored: Scored, genes: Annotation | None, number: int) -> _Variants:

@@ -15,9 +15,10 @@ import pandas as pd
 from hexamer.errors import InputError
 from hexamer.interpretation.element_windows import ELEMENTS
 from hexamer.report.attribution import draw_attribution
-from hexamer.report.blocks import Grid, Picture, Section, Text, draw, embed_picture, make_grid
+from hexamer.report.blocks import Blocks, Grid, Section, Text, draw, make_grid
 from hexamer.report.distributions import FREQUENCY_CLASSES, draw_by_frequency, draw_distributions
 from hexamer.report.figures import draw_evaluation
+from hexamer.report.folders import FOLDERS, show_folder
 from hexamer.report.inputs import Finding, read_result
 from hexamer.report.interpretation import (
     draw_attention_elements,
@@ -28,24 +29,9 @@ from hexamer.report.mutagenesis import draw_mutagenesis, number_along
 from hexamer.report.projections import draw_projection
 from hexamer.report.scored import Scored
 
-Blocks = list[Picture | Grid | Text]
-
 _MOST_REGIONS = 8  # that are drawn of one file
 _MOST_MAPS = 12
 _LONGEST_MAP = 2000  # bases
-_LONGEST_GRID = 200  # rows of a table of a folder that is shown
-_FIRST = ("results", "summary", "methods", "table", "figure", "layers")  # files of a folder that come first
-FOLDERS = {
-    "run-benchmark": ("Benchmark", "Methods on the tasks of a benchmark, means over folds with 95 % intervals."),
-    "predict-expression": ("Personal expression", "Measured against predicted expression, in people held out."),
-    "evaluate-effects": ("Scores against labels", "How well scores of variants tell labelled variants apart."),
-    "train-variants": ("A model of labelled variants", "Fitted on scores, judged on variants held out."),
-    "probe": ("Probes", "Models fitted on frozen embeddings, layer by layer."),
-    "finetune": ("Fine-tuning", "An encoder trained further on labelled sequences."),
-    "pretrain": ("Pre-training", "An encoder trained by masked language modelling."),
-    "build-splice-suite": ("Splice sites", "A benchmark made of an annotation's splice sites."),
-}
-"""Title, and what it is, of results that are folders."""
 
 
 def make_section(finding: Finding, number: int) -> Section:
@@ -69,7 +55,7 @@ def make_section(finding: Finding, number: int) -> Section:
     maker = _MAKERS.get(finding.kind)
     if finding.path.is_dir():
         title, lead = FOLDERS.get(finding.kind, (finding.kind, "Figures and tables of a run."))
-        blocks = _folder(finding.path, title)
+        blocks = show_folder(finding.path, title)
     elif maker is not None:
         title, lead, make = maker
         blocks = make(finding)
@@ -289,24 +275,6 @@ def _embeddings(finding: Finding) -> Blocks:
     counts = [[str(reason), f"{int(n):,}"] for reason, n in reasons.items()]
     blocks: Blocks = [Grid(["", "rows"], counts, "Rows, and why some have no vector", (False, True))] if counts else []
     return [*blocks, Text("hexamer project draws these vectors; its table makes a section of its own.")]
-
-
-def _folder(path: Path, title: str) -> Blocks:
-    blocks: Blocks = []
-    for file in sorted(path.iterdir(), key=lambda each: (each.stem not in _FIRST, each.name)):
-        words = file.stem.replace("_", " ")
-        if file.suffix in (".png", ".svg"):
-            alt = f"{title}, figure of {words}; its numbers are in the tables beside it."
-            blocks.append(embed_picture(file, alt=alt, caption=words))
-        elif file.suffix == ".tsv":
-            table = pd.read_csv(file, sep="\t")
-            if len(table) <= _LONGEST_GRID:
-                blocks.append(make_grid(table, caption=words))
-            else:
-                blocks.append(Text(f"{file.name} has {len(table):,} rows and is not shown."))
-    if not blocks:
-        raise InputError(f"{path}: holds no figure and no table")
-    return blocks
 
 
 _MAKERS: dict[str, tuple[str, str, Callable[[Finding], Blocks]]] = {
