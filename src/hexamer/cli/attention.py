@@ -178,6 +178,8 @@ def _classes(reference: "Genome", annotation: Path | None, elements: list[str]) 
         ):
             if len(own := painted[painted["element"].isin(members)]):
                 found[name] = own[["chrom", "start", "end"]]
+            else:
+                say(f"{name}: the annotation has none")
     for name, path in map(_named_bed, elements):
         if name in found:
             raise SettingsError(f"--elements {name}={path}: there is a class {name}; another name would work")

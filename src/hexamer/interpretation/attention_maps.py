@@ -105,14 +105,14 @@ def choose_heads(
     SettingsError
         If one does not exist.
     """
-    numbers = [model.layer_number(layer) for layer in layers] or list(range(1, model.config.layers + 1))
+    deep = model.config.layers
+    numbers = [layer + deep + 1 if layer < 0 else layer for layer in layers] or list(range(1, deep + 1))
     wanted = list(heads) or list(range(model.config.heads))
     for layer in numbers:
         for head in wanted:
-            if not (layer >= 1 and 0 <= head < model.config.heads):
+            if not (1 <= layer <= deep and 0 <= head < model.config.heads):
                 raise SettingsError(
-                    f"layer {layer}, head {head}: layers 1 to {model.config.layers} and heads 0 to "
-                    f"{model.config.heads - 1} would work"
+                    f"layer {layer}, head {head}: layers 1 to {deep} and heads 0 to {model.config.heads - 1} would work"
                 )
     return list(dict.fromkeys((layer, head) for layer in numbers for head in wanted))
 
