@@ -1,6 +1,6 @@
 import pytest
 
-from hexamer.cli.sources import open_source, parse_numbers, read_regions
+from hexamer.cli.sources import Sources, open_source, parse_numbers, read_regions
 from hexamer.errors import SettingsError
 
 
@@ -29,3 +29,12 @@ def test_numbers():
     assert parse_numbers("1,-1", "--layers") == (1, -1)
     with pytest.raises(SettingsError, match="--layers a: a comma list"):
         parse_numbers("a", "--layers")
+
+
+def test_no_sequence_of_a_file_is_lost(tmp_path):
+    (tmp_path / "a.fa").write_text(">a\nACGT\n>a\nACGUA\n>a_2\nACGTAC\n>a\nAC\n")
+    sources = Sources(None, None, None, tmp_path / "a.fa", None, None)
+    with sources.open_regions(margin=10) as places:
+        found = {each.name: each.read().sequence for each in places}
+    assert found == {"a": "ACGT", "a_3": "ACGTA", "a_2": "ACGTAC", "a_4": "AC"}
+    assert {each.name: each.sequence for each in sources.read_stretches()} == found

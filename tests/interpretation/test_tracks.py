@@ -79,3 +79,9 @@ def test_intervals_are_joined_and_have_to_be_there(genome):
 def test_nothing_to_write(model, genome, tmp_path):
     with pytest.raises(SettingsError, match="no interval has a base"):
         write_tracks(model, genome, [], tmp_path / "t", settings=SETTINGS)
+
+
+def test_bases_without_a_value_make_no_file(model, genome, tmp_path):
+    with pytest.raises(SettingsError, match="all are N, or deleted"):
+        write_tracks(model, genome, [Interval("20", 4010, 4030)], tmp_path / "n")
+    assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,6 @@ from hexamer.cli.sources import (
     Sources,
     TableOption,
     UnphasedOption,
-    open_source,
 )
 from hexamer.errors import SettingsError
 
@@ -128,6 +127,7 @@ def find_motifs(
     genome: Annotated[
         Path | None, typer.Option("--genome", "-g", help="FASTA that was looked into, for dependency maps.")
     ] = None,
+    fasta: Annotated[Path | None, typer.Option(help="Or the sequences that were looked into.")] = None,
     people: PeopleOption = None,
     person: PersonOption = None,
     unphased: UnphasedOption = "error",
@@ -146,14 +146,13 @@ def find_motifs(
     check_table_path(out)
     check_not_input(out, table, motifs)
     known = read_motifs(motifs)
-    scored = _read_scored(table, genome, people, person, unphased)
+    scored = _read_scored(table, Sources(genome, None, None, fasta, people, person, unphased))
     say(f"{len(known):,} motifs; the first time on a machine, what compares them is compiled for about a minute")
     hits = find(scored, known, level=level, flank=flank, nearest=nearest, seed=seed)
     write_table(hits, out)
     settings = {"level": level, "flank": flank, "nearest": nearest, "seed": seed}
     facts: dict[str, Any] = {"settings": settings, "table": describe_file(table), "motifs": describe_file(motifs)}
-    facts |= {"genome": describe_file(genome)} if genome is not None else {}
-    facts |= {"people": describe_file(people), "person": person} if people is not None else {}
+    facts |= Sources(genome, None, None, fasta, people, person, unphased).describe()
     write_manifest(out.with_name(out.name + ".manifest.json"), **facts)
     if len(known) < FEW:
         say(f"{motifs}: {len(known)} motifs; p are sound from {FEW} on, such as a whole database")
@@ -189,16 +188,14 @@ def _offset(stretch: "Stretch", position: int | None) -> int | None:
     return int(found[0])
 
 
-def _read_scored(
-    table: Path, genome: Path | None, people: Path | None, person: str | None, unphased: str
-) -> "list[ScoredStretch]":
+def _read_scored(table: Path, sources: Sources) -> "list[ScoredStretch]":
     from hexamer.interpretation import read_scores
 
-    if genome is None:
-        if people is not None or person is not None:
+    if sources.genome is None and sources.fasta is None:
+        if sources.people is not None or sources.person is not None:
             raise SettingsError("--people and --person need --genome; all three, or none, would work")
         return read_scores(table)
-    with open_source(genome, people, person, unphased) as source:
+    with sources.open_genome() as source:
         return read_scores(table, source)
 
 

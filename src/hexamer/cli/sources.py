@@ -98,7 +98,7 @@ class Sources(NamedTuple):
         with self.open_genome() as source:
             intervals = self.find_intervals(source)
             places = [find_region(source, each, margin=margin, step=step) for each in intervals]
-            _tell_left_out(places)
+            _tell_left_out(places, self.unphased)
             names = _tell_apart([each.name for each in places], [each.region for each in intervals])
             yield [each._replace(name=self._name(name)) for each, name in zip(places, names, strict=True)]
 
@@ -153,12 +153,13 @@ class Sources(NamedTuple):
         return facts | ({"person": self.person, "unphased": self.unphased} if self.person else {})
 
 
-def _tell_left_out(places: "list[Region]") -> None:
+def _tell_left_out(places: "list[Region]", unphased: str) -> None:
     """Say which alleles of a person are not in what was read."""
     counts = sum((Counter(each.spelled.counts) for each in places if each.spelled is not None), Counter[str]())
-    left = ", ".join(f"{reason} {count:,}" for reason, count in counts.items() if reason != "applied")
+    applied = ("applied", "unphased") if unphased == "random" else ("applied",)
+    left = ", ".join(f"{reason} {count:,}" for reason, count in counts.items() if reason not in applied)
     if left:
-        say(f"alleles that are read as the reference's, in and around what was asked for: {left}")
+        say(f"alleles that are read as the reference's, in and around each region: {left}")
 
 
 def _tell_apart(names: list[str], regions: list[str] | None = None) -> list[str]:
@@ -169,12 +170,14 @@ def _tell_apart(names: list[str], regions: list[str] | None = None) -> list[str]
             f"{name} {region}" if counts[name] > 1 and name != region else name
             for name, region in zip(names, regions, strict=True)
         ]
-    seen: Counter[str] = Counter()
-    found = []
+    found: dict[str, None] = {}
     for name in names:
-        seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
-    return found
+        number, free = 1, name
+        while free in found or (number > 1 and free in counts):
+            number += 1
+            free = f"{name}_{number}"
+        found[free] = None
+    return list(found)
 
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:

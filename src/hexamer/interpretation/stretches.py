@@ -18,7 +18,7 @@ from hexamer.genome import Genome, Haplotype, Interval, SpelledHaplotype, read_s
 Places = npt.NDArray[np.int64]
 
 
-AROUND = 10_000
+AROUND = 1000
 """Bases around a person's region in which deletions that reach into it are found."""
 
 

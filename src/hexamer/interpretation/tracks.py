@@ -103,7 +103,7 @@ def write_tracks(
     GenomeError
         If an interval is not on the genome.
     SettingsError
-        If there is no interval, pieces of another run are there, or as `profile_region`.
+        If there is no interval, none has a base with a value, pieces of another run are there, or as `profile_region`.
     InputError
         If the package pybigtools is missing.
     OutputError
@@ -137,6 +137,9 @@ def write_tracks(
                 np.save(file, _read_piece(model, genome, piece, settings))
         if advance:
             advance(piece.end - piece.start)
+    if not any(np.isfinite(np.load(parts / f"{number:06d}.npy")).any() for number in range(len(pieces))):
+        shutil.rmtree(parts)
+        raise SettingsError("no base of what was asked for has a value: all are N, or deleted; others would work")
     written = []
     for column, name in enumerate(TRACKS):
         path = prefix.with_name(f"{prefix.name}.{name}.bw")

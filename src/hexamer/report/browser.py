@@ -183,8 +183,10 @@ def browse(
     except HexamerError as problem:
         skipped.append(Skipped.of(signals[0], problem))
     slices = choose_slices(genome, wanted)
+    if not wanted and not signals:
+        return None, skipped
     if not slices:
-        told = ", ".join(dict.fromkeys(each.chrom for each in wanted[:1000])) or "no place"
+        told = ", ".join(dict.fromkeys(each.chrom for each in wanted[:1000])) or "of tracks"
         return None, [*skipped, Skipped(genome.path, f"the browser: no contig of the results ({told}) is in it")]
     if genes is not None:
         tracks.append(gene_track(genes, slices))

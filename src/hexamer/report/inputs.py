@@ -30,6 +30,7 @@ TABLES: dict[str, frozenset[str]] = {
 }
 """Columns of each kind of table; the first kind whose columns are all there is meant."""
 _PATH = re.compile(r"(?P<key>[^/\\\s=]*=|-\w)?(?:[A-Za-z]:|~[^/\\\s]*)?[/\\].*?(?P<name>[^/\\]*)[/\\]?", re.DOTALL)
+_FOLDERS = re.compile(r"(?<![\w.~/\\-])(?:[A-Za-z]:|~\w*)?[/\\](?:[^/\\\s'\",:=]+[/\\])+")  # within a word
 _TEXT = (".tsv", ".tsv.gz", ".csv", ".csv.gz")
 _BESIDE = (MANIFEST, ".tbi", ".csi", ".fai", ".gzi", ".png", ".svg", ".html")
 """Files that belong to others; figures are drawn anew."""
@@ -66,14 +67,16 @@ def without_folder(text: str) -> str:
 
     Examples
     --------
-    >>> [without_folder(text) for text in ("/home/ann lee/v.vcf", "ctcf=/b/c.bed", "demo/g.fa", "n/a", "in /a b/c d/e", "s3://a:b@c/d")]
+    >>> texts = ("/home/ann lee/v.vcf", "ctcf=/b/c.bed", "demo/g.fa", "n/a", "in /a b/c d/e", "s3://a:b@c/d")
+    >>> [without_folder(text) for text in texts]
     ['v.vcf', 'ctcf=c.bed', 'demo/g.fa', 'n/a', 'in e', 's3://c/d']
     """
-    text = re.sub(r"://[^/@\s]+@", "://", text)
+    text = re.sub(r"://[^/@\s]+@", "://", text).replace("file://", "")
     found = _PATH.fullmatch(text)
     if found:
         return (found["key"] or "") + found["name"]
-    return re.sub(r"(?<!\S)(?:[A-Za-z]:|~\w*)?[/\\].*[/\\]", "", text) if " " in text else text
+    text = re.sub(r"(?<!\S)(?:[A-Za-z]:|~\w*)?[/\\].*[/\\]", "", text) if " " in text else text
+    return _FOLDERS.sub("", text)
 
 
 class Skipped(NamedTuple):

@@ -9,8 +9,7 @@ import base64
 import hashlib
 import json
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -33,7 +32,6 @@ from hexamer.report.tables import check_ending
 _TOP = 20  # variants that are printed, and to which the browser has a way
 _LONGEST_MANIFEST = 200_000  # letters
 _ENDLESS = 2**40  # a slice of a genome is a genome, too: genes may lie beyond its end
-_POLICY = "HASHES-OF-SCRIPTS"  # in the template
 _ORDER = ("saturation-mutagenesis", "attribute", "find-motifs", "dependency-map", "attention-elements", "attention-map",
           "project", "embed")  # fmt: skip
 
@@ -113,6 +111,9 @@ def write_report(
         with reference:
             view, notes = browse(reference, findings, found, genes)
             skipped += notes
+    else:
+        signals = [finding.path for finding in findings if finding.kind == "write-tracks"]
+        skipped += [Skipped(path, "tracks are shown in the browser, which takes --genome") for path in signals]
     variants = [
         _show_variants(finding, found[finding.path], genes, number)
         for number, finding in enumerate(each for each in findings if each.path in found)
@@ -233,7 +234,9 @@ def _render(
     )  # fmt: skip
     environment.filters["json"] = _as_json
     runs = [_describe_run(finding) for finding in findings]
-    page = environment.get_template("page.html").render(
+    script = (files("hexamer.report") / "templates" / "page.js").read_text(encoding="utf-8")
+    others = {name: (vendor / name).read_text(encoding="utf-8") for name in _vendored(variants, view)}
+    return environment.get_template("page.html").render(
         title=title,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         versions=package_versions(),
@@ -246,18 +249,17 @@ def _render(
         data={"variants": {each.section.anchor: each.data for each in variants}, "view": view.config if view else None,
               "slices": [(each.chrom, each.start, each.end) for each in view.slices] if view else [],
               "places": view.places if view else [], "contigs": _match_contigs(variants, view)},
-        vendor={name: (vendor / name).read_text(encoding="utf-8") for name in _vendored(variants, view)},
+        vendor=others,
+        script=script,
+        policy=" ".join(_hash_script(text) for text in (script, *others.values())),
         licences=[(vendor / f"{name}.LICENSE").read_text(encoding="utf-8")
                   for name, there in (("igv", view), ("tabulator", variants)) if there],
     )  # fmt: skip
-    return page.replace(_POLICY, " ".join(_hash_scripts(page)))
 
 
-def _hash_scripts(page: str) -> Iterator[str]:
-    """Hash the scripts of a page: its policy allows these, and none that some text of the data might smuggle in."""
-    for script in re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL):
-        digest = hashlib.sha256(script.encode("utf-8", errors="replace")).digest()
-        yield f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+def _hash_script(text: str) -> str:
+    """Hash a script of the page: its policy allows these, and none that some text of the data might smuggle in."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
 
 
 def _match_contigs(variants: Sequence[_Variants], view: View | None) -> dict[str, str]:

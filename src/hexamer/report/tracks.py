@@ -28,7 +28,7 @@ _SPACE = re.compile(r"\s+")
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "″", "'": "′", ";": ","})
 _SYMBOLIC = re.compile(r"<[\w:*-]+>")
 _NEUTRAL = dict.fromkeys(("entropy", "logo"), "#666666")
-_FULL = dict.fromkeys("ACGT", 1) | {"entropy": 2, "logo": 2}  # scales of what write-tracks writes: probabilities, bits
+_FULL = dict.fromkeys("ACGT", 1) | {"entropy": 2}  # scales of what write-tracks writes: probabilities, bits
 Track = dict[str, Any]
 
 
