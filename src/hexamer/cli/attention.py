@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hexamer.cli.messages import examples, say
-from hexamer.cli.options import DeviceOption, GenomeOption, ModelOption, check_parent
+from hexamer.cli.options import DeviceOption, GenomeOption, ModelOption, UnphasedOption, check_parent
 from hexamer.cli.progress import counter
 from hexamer.cli.sources import (
     BedOption,
@@ -17,7 +17,7 @@ from hexamer.cli.sources import (
     PersonOption,
     RegionsOption,
     Sources,
-    UnphasedOption,
+    TableOption,
     parse_numbers,
 )
 from hexamer.errors import SettingsError
@@ -101,7 +101,7 @@ def attention_map(
 )
 def attention_elements(
     genome: GenomeOption,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write, .tsv or .parquet.")],
+    out: TableOption,
     annotation: Annotated[Path | None, typer.Option("--annotation", "-a", help="GTF or GFF3 of genes.")] = None,
     elements: Annotated[
         list[str] | None, typer.Option(metavar="NAME=BED", help="Another class of elements. Repeatable.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hexamer.cli.messages import examples, say
-from hexamer.cli.options import DeviceOption, check_not_input
+from hexamer.cli.options import DeviceOption, UnphasedOption, check_not_input
 from hexamer.cli.progress import counter
 from hexamer.cli.sources import (
     BedOption,
@@ -18,7 +18,6 @@ from hexamer.cli.sources import (
     RegionsOption,
     Sources,
     TableOption,
-    UnphasedOption,
 )
 from hexamer.errors import SettingsError
 

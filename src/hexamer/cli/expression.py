@@ -13,6 +13,7 @@ from hexamer.cli.options import (
     DeviceOption,
     GenomeOption,
     ModelOption,
+    UnphasedOption,
     check_folder,
     check_not_input,
     check_parent,
@@ -50,10 +51,6 @@ PeopleOption = Annotated[Path, typer.Option("--people", "-p", help="VCF (bgzip) 
 AnnotationOption = Annotated[
     Path | None,
     typer.Option("--annotation", "-a", help="GTF or GFF3: where genes begin, and strands, in place of the table's."),
-]
-UnphasedOption = Annotated[
-    str,
-    typer.Option(help="Heterozygotes without phase, where sequences are read: error, skip (the reference), or random."),
 ]
 WindowOption = Annotated[int, typer.Option(help="Bases on either side of the start, for models of genotypes.")]
 AroundOption = Annotated[int, typer.Option(help="Bases around the start that heads read, half on either side.")]

@@ -11,6 +11,7 @@ from hexamer.cli.options import (
     ModelOption,
     PhasesOption,
     StrandsOption,
+    UnphasedOption,
     WindowOption,
     check_parent,
     split_names,
@@ -26,7 +27,6 @@ from hexamer.cli.sources import (
     RegionsOption,
     Sources,
     TableOption,
-    UnphasedOption,
 )
 from hexamer.errors import SettingsError
 

@@ -23,6 +23,9 @@ HoldOutOption = Annotated[
 ]
 
 # How windows are read, where the help page of score-variants explains it.
+UnphasedOption = Annotated[
+    str, typer.Option(help="Heterozygotes without phase: error, skip (the reference on both haplotypes), or random.")
+]
 WindowOption = Annotated[int, typer.Option(help="As for score-variants.")]
 PhasesOption = Annotated[int, typer.Option(help="As for score-variants.")]
 StrandsOption = Annotated[str, typer.Option(help="As for score-variants.")]

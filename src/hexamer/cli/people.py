@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from hexamer.cli.messages import examples, say
-from hexamer.cli.options import GenomeOption, check_parent, split_names
+from hexamer.cli.options import GenomeOption, UnphasedOption, check_parent, split_names
 from hexamer.cli.progress import counter
 from hexamer.errors import SettingsError
 
@@ -31,9 +31,7 @@ def haplotypes(
     ] = None,
     bed: Annotated[Path | None, typer.Option(help="BED of intervals; strands are kept.")] = None,
     samples: Annotated[str | None, typer.Option(help="Comma list of people; all by default.")] = None,
-    unphased: Annotated[
-        str, typer.Option(help="Heterozygotes without phase: error, skip (the reference), or random.")
-    ] = "error",
+    unphased: UnphasedOption = "error",
     seed: Annotated[int, typer.Option(help="Of --unphased random.")] = 0,
 ) -> None:
     """Write people's own sequences.

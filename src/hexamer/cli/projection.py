@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hexamer.cli.messages import examples, say, say_reasons
-from hexamer.cli.options import DeviceOption, ModelOption, check_not_input
+from hexamer.cli.options import DeviceOption, ModelOption, UnphasedOption, check_not_input
 from hexamer.cli.progress import Count, counter
-from hexamer.cli.sources import FigureOption, PeopleOption, PersonOption, UnphasedOption, open_source, parse_numbers
+from hexamer.cli.sources import FigureOption, PeopleOption, PersonOption, open_source, parse_numbers
 from hexamer.errors import InputError, SettingsError
 
 if TYPE_CHECKING:

@@ -26,9 +26,6 @@ PersonOption = Annotated[
     str | None, typer.Option(metavar="SAMPLE:1", help="Look into this haplotype (1 or 2) of a person of --people.")
 ]
 PeopleOption = Annotated[Path | None, typer.Option("--people", "-p", help="Phased VCF (bgzip) or BCF, for --person.")]
-UnphasedOption = Annotated[
-    str, typer.Option(help="What to do with unphased heterozygotes of --person: error, skip or random.")
-]
 FastaOption = Annotated[Path | None, typer.Option(help="Sequences of their own, in place of regions.")]
 OptionalGenomeOption = Annotated[Path | None, typer.Option("--genome", "-g", help="Reference FASTA, for regions.")]
 TableOption = Annotated[Path, typer.Option("--out", "-o", help="Table to write: .tsv, .tsv.gz or .parquet.")]

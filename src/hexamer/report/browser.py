@@ -120,8 +120,8 @@ def describe_view(
     first, name = slices[0], plain(genome.path.name)
     config = {
         "reference": {
-            "id": plain(name),
-            "name": plain(name),
+            "id": name,
+            "name": name,
             "fastaURL": pack(letters),
             "indexed": False,
             "tracks": [],
@@ -169,7 +169,7 @@ def browse(
             try:
                 letters[name] = read_scores(finding.path)
                 wanted += _spans(letters[name], finding.path.name)
-            except Exception as problem:  # as above
+            except Exception as problem:  # of whatever kind: other files can be shown
                 letters.pop(name, None)
                 skipped.append(Skipped.of(finding.path, problem))
     for scored in found.values():
